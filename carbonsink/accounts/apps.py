@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class AccountsConfig(AppConfig):
+    name = "carbonsink.accounts"
+    label = "accounts"
+
+    def ready(self) -> None:
+        from carbonsink.accounts import roles
+
+        # Django makes permissions only after all migrations: the groups get theirs then.
+        post_migrate.connect(roles.grant_permissions, dispatch_uid="accounts.grant_permissions")

@@ -1,0 +1,96 @@
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from carbonsink.crypto import DigestField, EncryptedField, digests, normalise
+
+mobile_number = RegexValidator(r"^1[3-9]\d{9}$", _("Enter the 11 digits of a mobile number, such as 13912345678."))
+
+
+class UserManager(BaseUserManager["User"]):
+    """Finds and makes users by phone or e-mail."""
+
+    def by_identifier(self, identifier: str) -> "User | None":
+        """The user whose e-mail or phone this is, or None."""
+        if "@" in identifier:
+            return self.filter(email=identifier.strip().lower()).first()
+        return self.filter(phone_digest__in=digests(identifier)).first()
+
+    def create_user(
+        self,
+        email: str | None = None,
+        password: str | None = None,
+        *,
+        phone: str | None = None,
+        **fields: Any,
+    ) -> "User":
+        """Makes a user who signs in by e-mail, phone or both."""
+        user = self.model(
+            email=email.strip().lower() if email else None,
+            phone=normalise(phone) if phone else None,
+            **fields,
+        )
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """For `manage.py createsuperuser`."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who signs in. Officers and reviewers have an `area`: the prefix of the division codes they see."""
+
+    email = models.EmailField(_("e-mail"), unique=True, null=True, blank=True)
+    phone = EncryptedField(_("mobile number"), null=True, blank=True, validators=[mobile_number])
+    phone_digest = DigestField(of="phone", unique=True, null=True)
+    name = models.CharField(_("name"), max_length=80)
+    area = models.CharField(
+        _("area"),
+        max_length=12,
+        blank=True,
+        validators=[RegexValidator(r"^\d{2,12}$", _("Enter the leading digits of a division code, such as 522634."))],
+        help_text=_("Leading digits of the division codes this officer or reviewer is responsible for."),
+    )
+    is_staff = models.BooleanField(_("may enter the admin"), default=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+    objects = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(email__isnull=False) | models.Q(phone_digest__isnull=False),
+                name="accounts_user_can_sign_in",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(phone__isnull=True, phone_digest__isnull=True)
+                | models.Q(phone__isnull=False, phone_digest__isnull=False),
+                name="accounts_user_phone_has_digest",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def roles(self) -> set[str]:
+        """Names of the user's groups."""
+        return set(self.groups.values_list("name", flat=True))
+
+    def has_role(self, *roles: str) -> bool:
+        """Whether the user is active and has one of the roles."""
+        return self.is_active and not self.roles.isdisjoint(roles)

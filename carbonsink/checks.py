@@ -1,0 +1,48 @@
+"""System checks: what must not be started, said in one sentence each. They run before every command and server."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def production_has_no_standins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """In production nothing may stand in for a gateway or bank, and every address must be public HTTPS."""
+    if not settings.IS_PRODUCTION:
+        return []
+    errors: list[CheckMessage] = []
+    if settings.DEBUG:
+        errors.append(Error("DEBUG is on in production. Unset DEBUG.", id="carbonsink.E001"))
+    if settings.PAYOUT_BANK == "standin" or settings.STANDIN_BANK_URL:
+        errors.append(
+            Error(
+                "A stand-in bank is configured in production. Set PAYOUT_BANK to a real bank.",
+                id="carbonsink.E002",
+            )
+        )
+    if urlsplit(settings.WECHATPAY_BASE_URL).scheme != "https" or not urlsplit(
+        settings.WECHATPAY_BASE_URL
+    ).netloc.endswith(".weixin.qq.com"):
+        errors.append(Error("WECHATPAY_BASE_URL is not WeChat Pay's own address. Unset it.", id="carbonsink.E003"))
+    if urlsplit(settings.PUBLIC_BASE_URL).scheme != "https":
+        errors.append(Error("PUBLIC_BASE_URL must be the public https:// address of the site.", id="carbonsink.E004"))
+    if not settings.ALLOWED_HOSTS:
+        errors.append(Error("ALLOWED_HOSTS is empty. List the site's host names.", id="carbonsink.E005"))
+    return errors
+
+
+@register()
+def keys_are_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Signing keys are files: production needs the ones of each offered gateway and of the certificates."""
+    if not settings.IS_PRODUCTION:
+        return []
+    needed = ["CERTIFICATE_KEY_FILE"]
+    if "wechatpay" in settings.PAYMENT_GATEWAYS:
+        needed += [name for name in dir(settings) if name.startswith("WECHATPAY_")]
+    return [
+        Error(f"{name} is not set. Set it in the environment; see .env.example.", id="carbonsink.E006")
+        for name in needed
+        if not getattr(settings, name)
+    ]

@@ -1,0 +1,66 @@
+"""The ledger's verbs. An entry is written whole, in one INSERT, or not at all."""
+
+from collections.abc import Mapping
+
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import Sum
+
+from carbonsink.ledger.models import Account, Entry, Line, Settlement
+
+
+class AlreadyPosted(Exception):
+    """An entry with this reference is already in the books."""
+
+
+def account(kind: Account.Kind, name: str = "") -> Account:
+    """The account `kind` or `kind:name`, made when it is first needed."""
+    code = f"{kind.value}:{name}" if name else kind.value
+    return Account.objects.get_or_create(code=code, defaults={"kind": kind.value})[0]
+
+
+def household_code(household_id: int) -> str:
+    """The code of a household's payable account."""
+    return f"{Account.Kind.HOUSEHOLD.value}:{household_id}"
+
+
+def open_household_account(household_id: int) -> Account:
+    """Opens the payable account of a household, when the household is registered."""
+    return Account.objects.create(code=household_code(household_id), kind=Account.Kind.HOUSEHOLD, owner=household_id)
+
+
+def post(reference: str, kind: str, amounts: Mapping[Account, int]) -> Entry:
+    """Writes one entry: `amounts` are fen by account and must sum to 0; zero amounts are left out.
+
+    Raises AlreadyPosted when the reference is in the books (the transaction stays usable), ValueError for an entry
+    that does not balance.
+    """
+    lines = [(account.pk, fen) for account, fen in amounts.items() if fen]
+    if len(lines) < 2 or sum(fen for _, fen in lines) != 0:
+        raise ValueError(f"entry {reference} does not balance: {lines}")
+    try:
+        with transaction.atomic():
+            entry = Entry.objects.create(reference=reference, kind=kind)
+    except IntegrityError as error:
+        raise AlreadyPosted(reference) from error
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ledger_line (entry_id, account_id, fen)"
+            " SELECT %s, account_id, fen FROM unnest(%s::bigint[], %s::bigint[]) AS t(account_id, fen)",
+            [entry.pk, [pk for pk, _ in lines], [fen for _, fen in lines]],
+        )
+    return entry
+
+
+def balance(*accounts: Account) -> int:
+    """The sum of all lines of the accounts, in fen."""
+    return Line.objects.filter(account__in=accounts).aggregate(fen=Sum("fen", default=0))["fen"]
+
+
+def unsettled(lines: models.QuerySet[Line]) -> models.QuerySet[Line]:
+    """Those of the lines that no payout has taken."""
+    return lines.filter(settlement__isnull=True)
+
+
+def settle(line_ids: list[int], payout_reference: str) -> None:
+    """Has a payout take the lines. The database refuses a line that is taken already (IntegrityError)."""
+    Settlement.objects.bulk_create(Settlement(line_id=pk, payout_reference=payout_reference) for pk in line_ids)

@@ -1,0 +1,32 @@
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from rich.progress import track
+
+from carbonsink.crypto import DigestField, EncryptedField
+
+BATCH = 500
+
+
+class Command(BaseCommand):
+    """Re-encrypts every encrypted column and renews every digest with the first key of each list."""
+
+    help = "Re-encrypt personal data and renew its digests with the current keys. Can be run again after a crash."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for model in apps.get_models():
+            names = [f.name for f in model._meta.local_fields if isinstance(f, EncryptedField | DigestField)]
+            if names:
+                self.rotate(model, names)
+
+    def rotate(self, model: Any, names: list[str]) -> None:
+        ids = list(model._base_manager.order_by("pk").values_list("pk", flat=True))
+        for start in track(
+            range(0, len(ids), BATCH), description=model._meta.label, disable=not self.stdout.isatty()
+        ):
+            with transaction.atomic():
+                for row in model._base_manager.select_for_update().filter(pk__in=ids[start : start + BATCH]):
+                    row.save(update_fields=names)
+        self.stdout.write(f"{model._meta.label}: {len(ids)} rows")

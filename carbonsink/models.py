@@ -1,0 +1,3 @@
+from carbonsink.states import StateChange
+
+__all__ = ["StateChange"]

@@ -1,0 +1,309 @@
+"""All settings, from the environment; `.env.example` documents each variable.
+
+Safe by default: without DEPLOYMENT=demo or test this is production, where a missing secret stops the start.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from celery.schedules import crontab
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, validate
+
+from carbonsink.logs import LOGGING as LOGGING
+
+env = Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+DEPLOYMENT = env.str("DEPLOYMENT", "production", validate=validate.OneOf(["production", "demo", "test"]))
+IS_PRODUCTION = DEPLOYMENT == "production"
+DEBUG = env.bool("DEBUG", False)
+
+# Throw-away values that only DEPLOYMENT=test may fall back to.
+TEST_SECRETS = {
+    "SECRET_KEY": "test-only-secret-key-that-protects-nothing-at-all",
+    "FIELD_ENCRYPTION_KEYS": "dGVzdC1vbmx5LWtleS10aGF0LXByb3RlY3RzLW5vbmU=",
+    "FIELD_LOOKUP_KEYS": "t1:" + "00" * 32,
+    "DATABASE_URL": "postgres://127.0.0.1:1/unset",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
+
+
+def secret(name: str) -> str:
+    """A value that must be given, except in tests."""
+    value = env.str(name, "")
+    if value:
+        return value
+    if DEPLOYMENT == "test":
+        return TEST_SECRETS[name]
+    raise ImproperlyConfigured(f"{name} is not set. Set it in the environment; see .env.example.")
+
+
+SECRET_KEY = secret("SECRET_KEY")
+FIELD_ENCRYPTION_KEYS = secret("FIELD_ENCRYPTION_KEYS").split(",")
+FIELD_LOOKUP_KEYS = dict(pair.split(":", 1) for pair in secret("FIELD_LOOKUP_KEYS").split(","))
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost"] if not IS_PRODUCTION else [])
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", "" if IS_PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL] if PUBLIC_BASE_URL else []
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+    "axes",
+    "carbonsink",
+    "carbonsink.accounts",
+    "carbonsink.ledger",
+    "trees",
+    "purchases",
+    "payouts",
+]
+
+MIDDLEWARE = [
+    "carbonsink.logs.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "carbonsink.errors.DomainErrorMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "carbonsink.urls"
+WSGI_APPLICATION = "carbonsink.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+            "builtins": ["carbonsink.templatetags.money"],
+        },
+    },
+]
+
+DATABASE_URL = secret("DATABASE_URL")
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", DATABASE_URL, conn_max_age=60, conn_health_checks=True)}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server: only PostgreSQL keeps our promises.")
+DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "carbonsink"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = secret("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "carbonsink",
+    }
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "carbonsink.accounts.backends.PhoneOrEmailBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "after-sign-in"
+LOGOUT_REDIRECT_URL = "/"
+AXES_FAILURE_LIMIT = env.int("SIGN_IN_FAILURE_LIMIT", 8)
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Failures are counted for each account: a whole village may share one address.
+AXES_LOCKOUT_PARAMETERS = ["username"]
+SILENCED_SYSTEM_CHECKS = ["axes.W006"]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_USERNAME_CALLABLE = "carbonsink.accounts.backends.attempt_key"
+AXES_SENSITIVE_PARAMETERS = ["username", "identifier", "phone"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
+
+# Pages are served over HTTPS in production; the demo is plain HTTP on loopback.
+BEHIND_PROXY = env.bool("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SECURE_SSL_REDIRECT = IS_PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 31536000 if IS_PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_PRODUCTION
+SECURE_HSTS_PRELOAD = IS_PRODUCTION
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/admin/"],
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+USE_THOUSAND_SEPARATOR = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / "media")))
+MEDIA_URL = "media/"
+STORAGES = {
+    # Public pictures: re-encoded, without metadata.
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": MEDIA_ROOT / "public"},
+    },
+    # Evidence: originals, never served.
+    "evidence": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": MEDIA_ROOT / "evidence", "base_url": None, "file_permissions_mode": 0o600},
+    },
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if DEPLOYMENT != "test"
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+PHOTO_MAX_BYTES = 15 * 1024 * 1024
+PHOTO_MAX_PIXELS = 70_000_000
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "carbonsink.api.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Single-tree carbon sinks",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# A task is acknowledged after it ran and comes back when its worker dies; none may outlive the broker's patience,
+# or Redis hands it to a second worker (visibility_timeout).
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_TASK_SOFT_TIME_LIMIT = 540
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 500_000
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", 15.0 if IS_PRODUCTION else 2.0)
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    task: {"task": task, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
+    for task in (
+        "trees.tasks.sweep_photos",
+        "purchases.tasks.sweep",
+        "payouts.tasks.sweep",
+    )
+}
+# The run of payouts: every night, or every so many seconds where people watch.
+PAYOUT_RUN_SECONDS = env.float("PAYOUT_RUN_SECONDS", 0.0)
+CELERY_BEAT_SCHEDULE["payouts.tasks.run_payouts"] = {
+    "task": "payouts.tasks.run_payouts",
+    "schedule": PAYOUT_RUN_SECONDS or crontab(hour="2", minute="15"),
+    "options": {"expires": 3600},
+}
+CELERY_BEAT_SCHEDULE["purchases.tasks.book_fees"] = {
+    "task": "purchases.tasks.book_fees",
+    "schedule": crontab(hour="10", minute="30"),
+    "options": {"expires": 3600},
+}
+
+# The money that comes in.
+PAYMENT_GATEWAYS = env.list("PAYMENT_GATEWAYS", ["wechatpay"])
+WECHATPAY_BASE_URL = env.str("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com").rstrip("/")
+WECHATPAY_MCHID = env.str("WECHATPAY_MCHID", "")
+WECHATPAY_APPID = env.str("WECHATPAY_APPID", "")
+WECHATPAY_MERCHANT_SERIAL = env.str("WECHATPAY_MERCHANT_SERIAL", "")
+WECHATPAY_MERCHANT_KEY_FILE = env.str("WECHATPAY_MERCHANT_KEY_FILE", "")
+WECHATPAY_APIV3_KEY_FILE = env.str("WECHATPAY_APIV3_KEY_FILE", "")
+WECHATPAY_PUBLIC_KEY_ID = env.str("WECHATPAY_PUBLIC_KEY_ID", "")
+WECHATPAY_PUBLIC_KEY_FILE = env.str("WECHATPAY_PUBLIC_KEY_FILE", "")
+
+# The money that goes out.
+PAYOUT_BANK = env.str("PAYOUT_BANK", "standin" if not IS_PRODUCTION else "")
+STANDIN_BANK_URL = env.str("STANDIN_BANK_URL", "").rstrip("/")
+STANDIN_BANK_CLIENT_ID = env.str("STANDIN_BANK_CLIENT_ID", "")
+STANDIN_BANK_CLIENT_KEY_FILE = env.str("STANDIN_BANK_CLIENT_KEY_FILE", "")
+STANDIN_BANK_PUBLIC_KEY_FILE = env.str("STANDIN_BANK_PUBLIC_KEY_FILE", "")
+STANDIN_BANK_ESCROW_ACCOUNT = env.str("STANDIN_BANK_ESCROW_ACCOUNT", "")
+OUTSIDE_TIMEOUT_SECONDS = env.float("OUTSIDE_TIMEOUT_SECONDS", 10.0)
+PAYOUT_MINIMUM_FEN = env.int("PAYOUT_MINIMUM_FEN", 1)
+PAYOUT_APPROVAL_ABOVE_FEN = env.int("PAYOUT_APPROVAL_ABOVE_FEN", 500_000)
+ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
+SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
+GATEWAY_SETTLEMENT_NAMES = env.json("GATEWAY_SETTLEMENT_NAMES", {"财付通支付科技有限公司": "wechatpay"})
+
+# The rules of holding sinks until they are paid.
+HOLD_MINUTES = env.int("HOLD_MINUTES", 15)
+UNPAID_SINKS_PER_BUYER = env.int("UNPAID_SINKS_PER_BUYER", 1_000)
+UNPAID_SINKS_PER_ADDRESS = env.int("UNPAID_SINKS_PER_ADDRESS", 5_000)
+UNPAID_SINKS_IN_ALL = env.int("UNPAID_SINKS_IN_ALL", 500_000)
+ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 1_000)
+
+CERTIFICATE_KEY_FILE = env.str("CERTIFICATE_KEY_FILE", "")

@@ -1,0 +1,49 @@
+"""A bank with a small signed protocol: transfers out of a supervised escrow account, and its statement.
+
+Every request under /v1 bears `X-Bank-Client`, `X-Bank-Timestamp` (seconds since 1970, less than 300 s off),
+`X-Bank-Nonce` (16 to 64 characters, used once) and `X-Bank-Signature`: Ed25519, base64, over
+`METHOD\\nPATH?QUERY\\nTIMESTAMP\\nNONCE\\nSHA256HEX(BODY)\\n`. Every answer bears `X-Bank-Timestamp` and
+`X-Bank-Signature` over `STATUS\\nTIMESTAMP\\nNONCE OF THE REQUEST\\nSHA256HEX(BODY)\\n`. Errors are
+`{"code", "message"}`; 401 SIGN_ERROR and 409 REPLAYED mean that nothing was looked at.
+
+POST /v1/transfers `{"out_no", "fen", "from_account", "to_account", "to_name", "to_bank_code", "purpose"}`
+answers 202 `{"out_no", "status", "bank_reference"}`. The same body again gets the same answer, byte for
+byte, and moves nothing; another body under the same number gets 409 OUT_NO_USED. 400 PARAM_ERROR, 403
+ACCOUNT_NOT_YOURS and 422 INSUFFICIENT_FUNDS mean that nothing was done and the number is still free.
+Accepted money is held back at once and leaves the account when the transfer completes; only then is there a
+row on the statement.
+
+GET /v1/transfers/OUT_NO answers `status` accepted, succeeded, failed or returned, with `fen`,
+`bank_reference`, `completed_at`, `returned_at` and `reason`; 404 NOT_FOUND says the bank has never taken
+that number.
+
+GET /v1/statements?account=&date=&after=&limit= answers `{"rows", "next_after"}` in the order of serials;
+`next_after` is null on the last page. A return (退票) is a credit that bears the transfer's `out_no`.
+"""
+
+import argparse
+
+from flask import Flask
+
+from ..standin import build
+from .api import api
+from .control import control
+from .teller import Teller
+
+SUMMARY = "a bank with a supervised escrow account"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options this stand-in has beside --dir and --port."""
+    parser.add_argument(
+        "--complete-after",
+        type=float,
+        default=0.5,
+        metavar="SECONDS",
+        help="how long a transfer stays accepted; 0 completes it within the request",
+    )
+
+
+def create_app(options: argparse.Namespace) -> Flask:
+    """The web application on the book and the keys in `options.dir`."""
+    return build(Teller(options), api, control)

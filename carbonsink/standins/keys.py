@@ -1,0 +1,135 @@
+"""Key files of the stand-ins, and the settings by which the platform finds them.
+
+Both sides' private keys lie in one folder because both sides run on one machine; the platform is given the
+paths of its own private keys and of the others' public keys only.
+"""
+
+import os
+import secrets
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+MERCHANT_ID = "1900000109"
+APP_ID = "wx8888888888888888"
+MERCHANT_SERIAL = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
+PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092024112900326400002000"
+BANK_CLIENT_ID = "carbonsink"
+ESCROW_ACCOUNT = "5200188000000000018"
+
+MERCHANT_KEY = "merchant.key.pem"
+MERCHANT_PUBLIC = "merchant.pub.pem"
+WECHATPAY_KEY = "wechatpay.key.pem"
+WECHATPAY_PUBLIC = "wechatpay.pub.pem"
+APIV3_KEY = "apiv3.key"
+BANK_CLIENT_KEY = "bank_client.key.pem"
+BANK_CLIENT_PUBLIC = "bank_client.pub.pem"
+BANK_KEY = "bank.key.pem"
+BANK_PUBLIC = "bank.pub.pem"
+
+
+def new_rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def generate(directory: Path) -> None:
+    """Make the key files that are missing in `directory`, mode 0600; files that are there stay as they are.
+
+    Two processes may do so at once: the first private key to be written wins, and a public key always follows
+    the private one on disk.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    _keep_pair(directory / MERCHANT_KEY, directory / MERCHANT_PUBLIC, new_rsa_key)
+    _keep_pair(directory / WECHATPAY_KEY, directory / WECHATPAY_PUBLIC, new_rsa_key)
+    ed25519_key = ed25519.Ed25519PrivateKey.generate
+    _keep_pair(directory / BANK_CLIENT_KEY, directory / BANK_CLIENT_PUBLIC, ed25519_key)
+    _keep_pair(directory / BANK_KEY, directory / BANK_PUBLIC, ed25519_key)
+    if not (directory / APIV3_KEY).exists():
+        alphabet = string.ascii_letters + string.digits
+        _write_once(directory / APIV3_KEY, "".join(secrets.choice(alphabet) for _ in range(32)).encode())
+
+
+def settings_for(directory: Path, wechat_url: str, bank_url: str) -> dict[str, str]:
+    """The environment with which the platform's ordinary adapters talk to these stand-ins."""
+    folder = directory.resolve()
+    return {
+        "WECHATPAY_BASE_URL": wechat_url,
+        "WECHATPAY_MCHID": MERCHANT_ID,
+        "WECHATPAY_APPID": APP_ID,
+        "WECHATPAY_MERCHANT_SERIAL": MERCHANT_SERIAL,
+        "WECHATPAY_MERCHANT_KEY_FILE": str(folder / MERCHANT_KEY),
+        "WECHATPAY_APIV3_KEY_FILE": str(folder / APIV3_KEY),
+        "WECHATPAY_PUBLIC_KEY_ID": PUBLIC_KEY_ID,
+        "WECHATPAY_PUBLIC_KEY_FILE": str(folder / WECHATPAY_PUBLIC),
+        "STANDIN_BANK_URL": bank_url,
+        "STANDIN_BANK_CLIENT_ID": BANK_CLIENT_ID,
+        "STANDIN_BANK_CLIENT_KEY_FILE": str(folder / BANK_CLIENT_KEY),
+        "STANDIN_BANK_PUBLIC_KEY_FILE": str(folder / BANK_PUBLIC),
+        "STANDIN_BANK_ESCROW_ACCOUNT": ESCROW_ACCOUNT,
+    }
+
+
+def load_rsa_private(path: Path) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError(f"{path} holds no RSA private key.")
+    return key
+
+
+def load_rsa_public(path: Path) -> rsa.RSAPublicKey:
+    key = serialization.load_pem_public_key(path.read_bytes())
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise TypeError(f"{path} holds no RSA public key.")
+    return key
+
+
+def load_ed25519_private(path: Path) -> ed25519.Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise TypeError(f"{path} holds no Ed25519 private key.")
+    return key
+
+
+def load_ed25519_public(path: Path) -> ed25519.Ed25519PublicKey:
+    key = serialization.load_pem_public_key(path.read_bytes())
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise TypeError(f"{path} holds no Ed25519 public key.")
+    return key
+
+
+def _keep_pair(private_path: Path, public_path: Path, make: Callable[[], PrivateKey]) -> None:
+    if not private_path.exists():
+        pem = make().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _write_once(private_path, pem)
+    private_key = serialization.load_pem_private_key(private_path.read_bytes(), password=None)
+    public_pem = private_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    if not public_path.exists() or public_path.read_bytes() != public_pem:
+        _private_file_beside(public_path, public_pem).replace(public_path)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Put the file there whole or not at all, and never over one that another process has put there first."""
+    draft = _private_file_beside(path, content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _private_file_beside(path: Path, content: bytes) -> Path:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    return draft

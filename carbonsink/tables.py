@@ -1,0 +1,25 @@
+"""Reading CSV files that people send: rows with their line number, and errors that name both."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.management.base import CommandError
+
+
+def read_csv(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and row of a UTF-8 CSV file (a BOM is fine) which has at least these columns."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or [])]
+            if missing:
+                raise CommandError(f"{path.name}: the first line lacks the column(s) {', '.join(missing)}.")
+            for row in reader:
+                yield reader.line_num, {name: (row[name] or "").strip() for name in columns}
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path.name} is not UTF-8. Save it again as “CSV UTF-8”.") from error
+    except csv.Error as error:
+        raise CommandError(f"{path.name} is not a CSV file: {error}.") from error

@@ -1,0 +1,67 @@
+"""The way out's API: bank accounts as the officer's device sends them, and their approval."""
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from carbonsink.accounts.roles import FINANCE, OFFICER
+from carbonsink.errors import DomainError
+from payouts.accounts import approve_account, enter_account
+from payouts.models import BankAccount
+from trees.api import HasRole
+from trees.models import Household
+
+
+class BankAccountIn(serializers.Serializer):
+    """An account as it stands on the card or passbook."""
+
+    client_uuid = serializers.UUIDField()
+    household = serializers.CharField(max_length=20)
+    holder = serializers.CharField(max_length=40)
+    bank_name = serializers.CharField(max_length=80)
+    bank_code = serializers.CharField(max_length=20)
+    number = serializers.CharField(max_length=40)
+    is_card = serializers.BooleanField(default=True)
+
+
+class BankAccountOut(serializers.ModelSerializer):
+    """An account, masked."""
+
+    class Meta:
+        model = BankAccount
+        fields = ["id", "client_uuid", "version", "bank_name", "masked_number", "state", "usable_from"]
+
+
+class BankAccounts(APIView):
+    """Entering accounts."""
+
+    permission_classes = [HasRole]
+    roles = [OFFICER]
+
+    @extend_schema(request=BankAccountIn, responses={201: BankAccountOut})
+    def post(self, request: Request) -> Response:
+        sent = BankAccountIn(data=request.data)
+        sent.is_valid(raise_exception=True)
+        data = sent.validated_data
+        household = Household.objects.visible_to(request.user).filter(public_id=data.pop("household")).first()
+        if household is None:
+            raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
+        account = enter_account(officer=request.user, household=household, **data)
+        return Response(BankAccountOut(account).data, status.HTTP_201_CREATED)
+
+
+class BankAccountApproval(APIView):
+    """Approving an account."""
+
+    permission_classes = [HasRole]
+    roles = [FINANCE]
+
+    @extend_schema(request=None, responses=BankAccountOut)
+    def post(self, request: Request, pk: int) -> Response:
+        account = get_object_or_404(BankAccount, pk=pk)
+        approve_account(account, by=request.user)
+        return Response(BankAccountOut(account).data)

@@ -1,0 +1,155 @@
+"""The stand-in bank of the demo and the tests: signed JSON over HTTP (the protocol is in carbonsink.standins.bank)."""
+
+import base64
+import functools
+import hashlib
+import json
+import secrets
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import httpx
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from django.conf import settings
+
+from payouts.banks.base import BankError, Movement, Transfer, TransferReport
+
+# Answers after which the bank has for sure done nothing, and will not.
+_REFUSALS = {"SIGN_ERROR", "REPLAYED", "PARAM_ERROR", "ACCOUNT_NOT_YOURS", "INSUFFICIENT_FUNDS"}
+_STATES: dict[str, Literal["accepted", "succeeded", "failed", "returned"]] = {
+    "accepted": "accepted",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "returned": "returned",
+}
+
+
+@functools.lru_cache(maxsize=2)
+def _client_key(path: str) -> Ed25519PrivateKey:
+    key = load_pem_private_key(Path(path).read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return key
+
+
+@functools.lru_cache(maxsize=2)
+def _bank_key(path: str) -> Ed25519PublicKey:
+    key = load_pem_public_key(Path(path).read_bytes())
+    assert isinstance(key, Ed25519PublicKey)
+    return key
+
+
+def request_message(method: str, path: str, timestamp: str, nonce: str, body: bytes) -> bytes:
+    """What a request's signature covers; `path` with its query."""
+    return f"{method}\n{path}\n{timestamp}\n{nonce}\n{hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def answer_message(status: int, timestamp: str, nonce: str, body: bytes) -> bytes:
+    """What an answer's signature covers; `nonce` is the request's."""
+    return f"{status}\n{timestamp}\n{nonce}\n{hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+class StandinBank:
+    """The adapter; its address, account and keys come from the settings STANDIN_BANK_*."""
+
+    code = "standin"
+    # The bank refuses a request whose timestamp is 300 s old.
+    request_lives: timedelta | None = timedelta(seconds=300)
+
+    def frozen(self, transfer: Transfer) -> bytes:
+        content = {
+            "out_no": transfer.out_no,
+            "fen": transfer.fen,
+            "from_account": settings.STANDIN_BANK_ESCROW_ACCOUNT,
+            "to_account": transfer.account_number,
+            "to_name": transfer.holder,
+            "to_bank_code": transfer.bank_code,
+            "purpose": transfer.purpose,
+        }
+        return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def submit(self, transfer: Transfer) -> TransferReport:
+        status, answer = self._call("POST", "/v1/transfers", self.frozen(transfer))
+        if status != 202:
+            raise BankError("refused" if answer["code"] in _REFUSALS else "unknown", str(answer["code"]))
+        return self._report(transfer.out_no, answer)
+
+    def query(self, out_no: str) -> TransferReport | None:
+        status, answer = self._call("GET", f"/v1/transfers/{out_no}")
+        if status == 404 and answer["code"] == "NOT_FOUND":
+            return None
+        if status != 200:
+            raise BankError("unknown", str(answer["code"]))
+        return self._report(out_no, answer)
+
+    def statement(self, after: int) -> list[Movement]:
+        query = urlencode({"account": settings.STANDIN_BANK_ESCROW_ACCOUNT, "after": after, "limit": 500})
+        status, answer = self._call("GET", f"/v1/statements?{query}")
+        if status != 200:
+            raise BankError("unknown", str(answer["code"]))
+        return [self._movement(row) for row in answer["rows"]]
+
+    @staticmethod
+    def _report(out_no: str, answer: dict[str, Any]) -> TransferReport:
+        if answer.get("out_no") != out_no or answer.get("status") not in _STATES:
+            raise BankError("unknown", "BAD_ANSWER", "not about this transfer")
+        done = answer.get("completed_at")
+        return TransferReport(
+            out_no=out_no,
+            state=_STATES[answer["status"]],
+            bank_reference=str(answer.get("bank_reference") or ""),
+            completed_at=datetime.fromisoformat(done) if done else None,
+            reason=str(answer.get("reason") or ""),
+        )
+
+    @staticmethod
+    def _movement(row: dict[str, Any]) -> Movement:
+        return Movement(
+            serial=int(row["serial"]),
+            booked_at=datetime.fromisoformat(row["booked_at"]),
+            fen=int(row["fen"]) if row["direction"] == "credit" else -int(row["fen"]),
+            counterparty=str(row["counterparty_name"]),
+            remittance=str(row["remittance"] or ""),
+            out_no=str(row["out_no"] or ""),
+            bank_reference=str(row["bank_reference"] or ""),
+        )
+
+    def _call(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
+        """One signed call; status and verified content of the answer. Raises BankError when there is none."""
+        timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
+        key = _client_key(settings.STANDIN_BANK_CLIENT_KEY_FILE)
+        signature = key.sign(request_message(method, path, timestamp, nonce, body))
+        headers = {
+            "Content-Type": "application/json",
+            "X-Bank-Client": settings.STANDIN_BANK_CLIENT_ID,
+            "X-Bank-Timestamp": timestamp,
+            "X-Bank-Nonce": nonce,
+            "X-Bank-Signature": base64.b64encode(signature).decode(),
+        }
+        try:
+            with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
+                answer = client.request(method, settings.STANDIN_BANK_URL + path, content=body, headers=headers)
+        except httpx.ConnectError as error:
+            raise BankError("unsent", "NO_CONNECTION") from error
+        except httpx.HTTPError as error:
+            raise BankError("unknown", "NO_ANSWER", type(error).__name__) from error
+        return answer.status_code, self._verified(answer, nonce)
+
+    @staticmethod
+    def _verified(answer: httpx.Response, nonce: str) -> dict[str, Any]:
+        timestamp = answer.headers.get("X-Bank-Timestamp", "")
+        try:
+            _bank_key(settings.STANDIN_BANK_PUBLIC_KEY_FILE).verify(
+                base64.b64decode(answer.headers.get("X-Bank-Signature", ""), validate=True),
+                answer_message(answer.status_code, timestamp, nonce, answer.content),
+            )
+            content = json.loads(answer.content)
+        except (InvalidSignature, ValueError) as error:
+            raise BankError("unknown", "UNVERIFIABLE", f"HTTP {answer.status_code}") from error
+        if not isinstance(content, dict) or (answer.status_code >= 400 and "code" not in content):
+            raise BankError("unknown", "BAD_ANSWER")
+        return content

@@ -1,0 +1,72 @@
+"""Households' bank accounts: versions that never change, entered by one person and approved by another."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from carbonsink import crypto
+from carbonsink.crypto import DigestField, EncryptedField
+from carbonsink.states import Stateful
+from trees.models import Household
+
+
+class BankAccount(Stateful):
+    """One version of a household's account. A payout pins the version it pays to."""
+
+    class State(models.TextChoices):
+        ENTERED = "entered", _("waiting for approval")
+        APPROVED = "approved", _("approved")
+        REJECTED = "rejected", _("rejected")
+        SUPERSEDED = "superseded", _("superseded")
+
+    MOVES = {"entered": {"approved", "rejected"}, "approved": {"superseded"}}
+
+    client_uuid = models.UUIDField(unique=True, editable=False)
+    body_hash = models.CharField(max_length=64, editable=False)
+    household = models.ForeignKey(Household, models.PROTECT, related_name="bank_accounts")
+    version = models.PositiveSmallIntegerField()
+    holder = EncryptedField(_("account holder"))
+    holder_digest = DigestField(of="holder")
+    bank_name = models.CharField(_("bank"), max_length=80)
+    bank_code = models.CharField(_("bank code (CNAPS)"), max_length=12)
+    number = EncryptedField(_("account number"))
+    number_digest = DigestField(of="number", db_index=True)
+    state = models.CharField(max_length=10, choices=State, default=State.ENTERED)
+    entered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    entered_at = models.DateTimeField(auto_now_add=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    usable_from = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("bank account")
+        verbose_name_plural = _("bank accounts")
+        constraints = [
+            models.UniqueConstraint(fields=["household", "version"], name="payouts_bankaccount_version"),
+            models.UniqueConstraint(
+                fields=["household"], condition=Q(state="approved"), name="payouts_bankaccount_one_approved"
+            ),
+            models.CheckConstraint(
+                condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("entered_by")),
+                name="payouts_bankaccount_two_people",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["approved", "superseded"])
+                | Q(approved_by__isnull=False, approved_at__isnull=False, usable_from__isnull=False),
+                name="payouts_bankaccount_approved_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.household} v{self.version}"
+
+    @property
+    def last_four(self) -> str:
+        """The last four digits of the number, all that is ever shown."""
+        return self.number[-4:]
+
+    @property
+    def masked_number(self) -> str:
+        """The number with all but the last four digits hidden."""
+        return crypto.mask(self.number)

@@ -1,0 +1,203 @@
+"""Sending payouts to the bank, and learning what became of them.
+
+The attempt is committed before the call. Silence is `unknown`: asked by the same number, never sent again. Only what
+provably never reached the bank is sent once more, under the same number and with the same content.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
+from carbonsink.states import move
+from payouts.banks import bank
+from payouts.banks.base import BankError, Transfer, TransferReport
+from payouts.models import Attempt, BankAccount, Payout
+from purchases.proceeds import arrived_reference, reversed_reference
+
+log = structlog.get_logger(__name__)
+
+OPEN = [Payout.State.SENDING, Payout.State.ACCEPTED, Payout.State.UNKNOWN]
+# After this a caller that left an attempt in `sending` is dead: its time-out is over long since.
+CALLER_LIVES = timedelta(seconds=4 * settings.OUTSIDE_TIMEOUT_SECONDS)
+
+
+def transfer_of(payout: Payout) -> Transfer:
+    """The transfer a payout asks for; made anew from the pinned account each time, and always the same."""
+    account = payout.account
+    return Transfer(
+        out_no=payout.out_no,
+        fen=payout.fen,
+        holder=account.holder,
+        account_number=account.number,
+        bank_code=account.bank_code,
+        purpose="单株碳汇收益",
+    )
+
+
+def send_payout(payout_id: int) -> None:
+    """Sends an approved payout, or one whose last attempt never reached the bank. Called twice, it sends once."""
+    attempt = _begin(payout_id)
+    if attempt is None:
+        return
+    payout = attempt.payout
+    try:
+        report = bank(payout.bank).submit(transfer_of(payout))
+    except BankError as error:
+        log.warning("payout_call", out_no=payout.out_no, outcome=error.outcome, code=error.code)
+        _record_error(attempt, error)
+        return
+    record(payout.pk, report)
+
+
+def _begin(payout_id: int) -> Attempt | None:
+    """Commits the intent: a live attempt with the hash of what will be sent. None when there is nothing to send."""
+    with transaction.atomic(durable=True):
+        payout = Payout.objects.select_for_update().get(pk=payout_id)
+        first = payout.state == Payout.State.APPROVED
+        if not first and (payout.state not in (Payout.State.SENDING, Payout.State.UNKNOWN) or _live(payout)):
+            return None
+        account = BankAccount.objects.select_for_update().get(pk=payout.account_id)
+        if account.state != BankAccount.State.APPROVED or not account.usable_from <= timezone.now():  # type: ignore[operator]
+            _end(
+                payout,
+                Payout.State.CANCELLED if first else Payout.State.FAILED,
+                reason="the account has changed",
+            )
+            return None
+        content = hashlib.sha256(bank(payout.bank).frozen(transfer_of(payout))).hexdigest()
+        if first:
+            move(payout, Payout.State.SENDING)
+        elif payout.attempts.exclude(request_sha256=content).exists():
+            log.error("payout_content_changed", out_no=payout.out_no)
+            return None
+        return Attempt.objects.create(payout=payout, request_sha256=content)
+
+
+def _live(payout: Payout) -> bool:
+    return payout.attempts.exclude(state__in=[Attempt.State.UNSENT, Attempt.State.FAILED]).exists()
+
+
+def _record_error(attempt: Attempt, error: BankError) -> None:
+    """Refused: failed for good. Never reached the bank: the sweeper sends it again. Else unknown."""
+    if error.outcome == "refused":
+        record(attempt.payout_id, TransferReport(attempt.payout.out_no, "failed", reason=error.code))
+    elif error.outcome == "unsent":
+        move(attempt, Attempt.State.UNSENT, reason=error.code)
+    else:
+        mark_unknown(attempt.payout_id, reason=error.code)
+
+
+@transaction.atomic
+def mark_unknown(payout_id: int, *, reason: str) -> None:
+    """Notes that nobody knows what the bank did with a payout; nothing is sent before the bank has said."""
+    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    attempt = payout.attempts.latest("pk")
+    if attempt.state in (Attempt.State.SENDING, Attempt.State.ACCEPTED):
+        move(attempt, Attempt.State.UNKNOWN, reason=reason)
+    if payout.state in (Payout.State.SENDING, Payout.State.ACCEPTED):
+        move(payout, Payout.State.UNKNOWN, reason=reason)
+
+
+@transaction.atomic
+def record(payout_id: int, report: TransferReport) -> None:
+    """Writes what the bank says of a payout: states and ledger in one transaction. Old news changes nothing."""
+    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    state = Payout.State.SUCCEEDED if report.state == "returned" else Payout.State(report.state)
+    if payout.state not in OPEN or payout.state == state:
+        return
+    attempt = payout.attempts.latest("pk")
+    move(attempt, state, reason=report.reason)
+    if state == Payout.State.ACCEPTED:
+        move(payout, state, bank_reference=report.bank_reference)
+        return
+    done = report.completed_at or timezone.now()
+    move(payout, state, reason=report.reason, bank_reference=report.bank_reference, completed_at=done)
+    if state == Payout.State.SUCCEEDED:
+        ledger.post(
+            arrived_reference(payout.out_no),
+            "arrived",
+            {
+                ledger.account(Account.Kind.TRANSIT): payout.fen,
+                ledger.account(Account.Kind.ESCROW, payout.bank): -payout.fen,
+            },
+        )
+    else:
+        _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
+
+
+@transaction.atomic
+def cancel(payout: Payout, *, by: User | None = None, reason: str) -> None:
+    """Ends a payout that was not sent; its money is owed anew. DomainError when it is on its way already."""
+    _end(payout, Payout.State.CANCELLED, by=by, reason=reason)
+
+
+def _end(payout: Payout, state: Payout.State, *, by: User | None = None, reason: str) -> None:
+    move(payout, state, by=by, reason=reason)
+    _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
+
+
+def take_back(payout: Payout, *, reason: str) -> None:
+    """Ends a payout whose money the bank gave back to the supervised account 退票; it is owed anew."""
+    move(payout, Payout.State.RETURNED, reason=reason)
+    _owe_again(payout, ledger.account(Account.Kind.ESCROW, payout.bank))
+
+
+def _owe_again(payout: Payout, back_in: Account) -> None:
+    owed = Account.objects.get(owner=payout.household_id)
+    ledger.post(reversed_reference(payout.out_no), "reversed", {back_in: payout.fen, owed: -payout.fen})
+
+
+def ask_bank(payout: Payout) -> None:
+    """Asks the bank what became of an open payout. Raises BankError when it does not answer."""
+    attempt = payout.attempts.latest("pk")
+    if attempt.state == Attempt.State.UNSENT:
+        send_payout(payout.pk)
+        return
+    channel = bank(payout.bank)
+    report = channel.query(payout.out_no)
+    if report is not None:
+        record(payout.pk, report)
+        return
+    mark_unknown(payout.pk, reason="the bank does not know it")
+    lives = channel.request_lives
+    if lives is not None and attempt.created_at + lives + CALLER_LIVES < timezone.now():
+        # The bank has not taken the request and will not take it any more.
+        attempt.refresh_from_db()
+        move(attempt, Attempt.State.UNSENT, reason="never reached the bank")
+        send_payout(payout.pk)
+
+
+def to_send() -> list[int]:
+    """Approved payouts, oldest first."""
+    approved = Payout.objects.filter(state=Payout.State.APPROVED)
+    return list(approved.order_by("created_at", "pk").values_list("pk", flat=True))
+
+
+def to_ask(caller_lives: timedelta = CALLER_LIVES) -> list[Payout]:
+    """Payouts the bank should be asked about: accepted and unknown ones, and those whose sender must be dead."""
+    stale = timezone.now() - caller_lives
+    rows = Payout.objects.filter(state__in=OPEN).order_by("created_at", "pk").prefetch_related("attempts")[:500]
+    return [row for row in rows if row.state != Payout.State.SENDING or _is_left(row, stale)]
+
+
+def _is_left(payout: Payout, stale: datetime) -> bool:
+    newest = max(payout.attempts.all(), key=lambda attempt: attempt.pk)
+    return newest.state == Attempt.State.UNSENT or newest.created_at < stale
+
+
+@transaction.atomic
+def approve_held(payout: Payout, *, by: User) -> None:
+    """Lets a payout above the limit go. Whoever entered the account it goes to cannot do so."""
+    if payout.account.entered_by_id == by.pk:
+        raise DomainError("same_person", _("You entered this account: somebody else must approve the payout."), 403)
+    move(payout, Payout.State.PREPARED, by=by)
+    move(payout, Payout.State.APPROVED, by=by)

@@ -1,0 +1,87 @@
+"""Reading the supervised account's statement: each row is booked once, when it is first seen."""
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account, Entry
+from payouts import sending
+from payouts.banks import bank
+from payouts.banks.base import Movement
+from payouts.models import Payout, StatementRow
+from purchases.proceeds import reversed_reference
+
+log = structlog.get_logger(__name__)
+
+
+def import_statement(code: str | None = None) -> int:
+    """Fetches and books the rows that are new on the bank's statement; returns how many. May be run again.
+
+    Raises BankError when the bank does not answer; what was read before stays booked.
+    """
+    code = code or settings.PAYOUT_BANK
+    channel, booked = bank(code), 0
+    while True:
+        newest = StatementRow.objects.filter(bank=code).order_by("-serial").values_list("serial", flat=True).first()
+        rows = channel.statement(after=newest or 0)
+        if not rows:
+            return booked
+        for row in rows:
+            _book(code, row)
+            booked += 1
+
+
+@transaction.atomic
+def _book(code: str, row: Movement) -> None:
+    payout = Payout.objects.select_for_update().filter(bank=code, out_no=row.out_no).first() if row.out_no else None
+    kind = _kind(code, row, payout)
+    entry: Entry | None = None
+    if kind == StatementRow.Kind.PAYOUT:
+        pass  # Booked when the bank reported success; the row is the proof of it.
+    elif kind == StatementRow.Kind.RETURN:
+        assert payout is not None
+        sending.take_back(payout, reason=row.remittance)
+        entry = Entry.objects.get(reference=reversed_reference(payout.out_no))
+    else:
+        entry = ledger.post(
+            f"statement:{code}:{row.serial}",
+            kind,
+            {ledger.account(Account.Kind.ESCROW, code): row.fen, _against(kind, row): -row.fen},
+        )
+        if kind == StatementRow.Kind.SUSPENSE:
+            log.error("statement_row_unexplained", bank=code, serial=row.serial, fen=row.fen)
+    StatementRow.objects.create(
+        bank=code,
+        serial=row.serial,
+        booked_at=row.booked_at,
+        fen=row.fen,
+        counterparty=row.counterparty,
+        remittance=row.remittance[:200],
+        bank_reference=row.bank_reference,
+        kind=kind,
+        payout=payout if kind in (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN) else None,
+        entry=entry,
+    )
+
+
+def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
+    """What a row is. Only what fits exactly is more than suspense."""
+    seen = set(payout.statement_rows.values_list("kind", flat=True)) if payout else set()
+    if payout and row.fen == -payout.fen and StatementRow.Kind.PAYOUT not in seen:
+        return StatementRow.Kind.PAYOUT
+    if payout and row.fen == payout.fen and payout.state == Payout.State.SUCCEEDED:
+        return StatementRow.Kind.RETURN
+    if row.fen > 0 and not row.out_no and row.counterparty in settings.SPONSOR_NAMES:
+        return StatementRow.Kind.SPONSOR
+    if row.fen > 0 and not row.out_no and row.counterparty in settings.GATEWAY_SETTLEMENT_NAMES:
+        return StatementRow.Kind.SETTLEMENT
+    return StatementRow.Kind.SUSPENSE
+
+
+def _against(kind: StatementRow.Kind, row: Movement) -> Account:
+    if kind == StatementRow.Kind.SPONSOR:
+        return ledger.account(Account.Kind.SPONSOR)
+    if kind == StatementRow.Kind.SETTLEMENT:
+        return ledger.account(Account.Kind.GATEWAY, settings.GATEWAY_SETTLEMENT_NAMES[row.counterparty])
+    return ledger.account(Account.Kind.SUSPENSE)

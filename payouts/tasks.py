@@ -1,0 +1,55 @@
+"""Celery rings the bell; the payouts' rows say what is to do."""
+
+import structlog
+from celery import shared_task
+
+from carbonsink.locks import only_one
+from payouts import runs, sending, statements
+from payouts.banks.base import BankError
+from payouts.models import Payout
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task
+def run_payouts() -> None:
+    """Reads the statement, so that settled money counts, writes the payouts that are due, and rings for each."""
+    read_statement()
+    runs.run_payouts()
+    for pk in sending.to_send():
+        send_payout.delay(pk)
+
+
+@shared_task
+def send_payout(payout_id: int) -> None:
+    """Sends one payout. Twice or late does no harm: its state says whether there is anything to send."""
+    sending.send_payout(payout_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Finds what the bells missed: approved payouts, and those whose outcome is not known. One at a time."""
+    with only_one("payouts.sweep") as mine:
+        if not mine:
+            return
+        read_statement()
+        for pk in sending.to_send():
+            sending.send_payout(pk)
+        for payout in sending.to_ask():
+            ask(payout)
+
+
+def read_statement() -> None:
+    """Books what is new on the statement; a bank that is silent is asked again by the next sweep."""
+    try:
+        statements.import_statement()
+    except BankError as error:
+        log.warning("statement_not_read", outcome=error.outcome, code=error.code)
+
+
+def ask(payout: Payout) -> None:
+    """Asks the bank about one payout; silence is no answer, and the next sweep asks again."""
+    try:
+        sending.ask_bank(payout)
+    except BankError as error:
+        log.warning("bank_not_asked", out_no=payout.out_no, outcome=error.outcome, code=error.code)

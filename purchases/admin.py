@@ -1,0 +1,62 @@
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from carbonsink.ledger.admin import ReadOnlyMixin
+from purchases.models import Notification, Order, Payment, Refund, Stock, Tariff
+from purchases.vintages import open_vintage
+
+
+@admin.register(Tariff)
+class TariffAdmin(ModelAdmin):
+    """A tariff cannot change once its sinks are made: they carry its price."""
+
+    list_display = ["vintage", "price_fen", "sink_kg", "opens_at", "closes_at", "opened_at"]
+    actions = ["open_vintages"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tariff | None = None) -> list[str]:
+        return ["vintage", "price_fen", "sink_kg"] if obj and obj.opened_at else []
+
+    def has_delete_permission(self, *args: object) -> bool:
+        return False
+
+    @admin.action(description=_("Open the vintage: make the sinks of all approved trees"), permissions=["change"])
+    def open_vintages(self, request: HttpRequest, queryset: object) -> None:
+        for tariff in queryset:  # type: ignore[attr-defined]
+            made = open_vintage(tariff)
+            messages.success(request, _("%(year)s: %(made)s sinks made.") % {"year": tariff.vintage, "made": made})
+
+
+@admin.register(Stock)
+class StockAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["household", "vintage", "village_code", "total", "sold"]
+    list_filter = ["vintage"]
+    search_fields = ["village_code"]
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["number", "vintage", "quantity", "total_fen", "state", "created_at"]
+    list_filter = ["state", "vintage"]
+    search_fields = ["number"]
+    exclude = ["token", "idempotency_key", "body_hash", "address_digest", "buyer"]
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["reference", "order", "gateway", "fen", "state", "captured_at"]
+    list_filter = ["state", "gateway"]
+    search_fields = ["reference", "transaction_id"]
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["number", "payment", "fen", "reason", "state"]
+    list_filter = ["state", "reason"]
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["event_id", "gateway", "payment", "received_at"]
+    fields = ["event_id", "gateway", "payment", "received_at", "headers"]

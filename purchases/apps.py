@@ -1,0 +1,25 @@
+from django.apps import AppConfig
+
+
+class PurchasesConfig(AppConfig):
+    name = "purchases"
+
+    def ready(self) -> None:
+        from carbonsink.states import on_move
+        from purchases import vintages
+        from trees.models import Tree
+
+        # The whole list of what the market does when the registry changes.
+        on_move(Tree, to=[Tree.State.APPROVED], do=vintages.open_sinks)
+        on_move(
+            Tree,
+            to=[
+                Tree.State.SUBMITTED,
+                Tree.State.SUSPENDED,
+                Tree.State.DEAD,
+                Tree.State.FELLED,
+                Tree.State.WITHDRAWN,
+                Tree.State.EXPIRED,
+            ],
+            do=vintages.close_sinks,
+        )

@@ -1,0 +1,106 @@
+"""Certificates 购碳证书: what was bought, signed with Ed25519, and checked by anyone.
+
+The signed text is canonical JSON (sorted keys, UTF-8, no spaces), so that it can be checked offline with the public
+key alone. The signature proves what was issued; the register says what holds now.
+"""
+
+import base64
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from purchases.models import Certificate, Order, Sink
+from purchases.vintages import serial_sequence
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: str) -> Ed25519PrivateKey:
+    key = load_pem_private_key(Path(path).read_bytes(), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("CERTIFICATE_KEY_FILE must hold an Ed25519 private key in PEM form")
+    return key
+
+
+def signing_key() -> Ed25519PrivateKey:
+    """The key certificates are signed with."""
+    return _load(settings.CERTIFICATE_KEY_FILE)
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The first 16 hex digits of the SHA-256 of the raw public key."""
+    return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
+
+
+def public_key_text() -> str:
+    """The raw public key, base64, for offline checks."""
+    return base64.b64encode(signing_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
+def trees_digest(numbers: list[str]) -> str:
+    """SHA-256 (hex) of the sorted tree numbers, one a line: binds the certificate to its trees."""
+    return hashlib.sha256("".join(f"{number}\n" for number in sorted(numbers)).encode()).hexdigest()
+
+
+def payload(certificate: Certificate) -> bytes:
+    """The signed text of a certificate."""
+    text: dict[str, Any] = {
+        "serial": certificate.serial,
+        "holder": certificate.holder,
+        "vintage": certificate.vintage,
+        "trees": certificate.trees,
+        "kg_co2_by_tariff": certificate.kg,
+        "trees_sha256": certificate.trees_sha256,
+        "issued_at": certificate.issued_at.isoformat(),
+        "key_id": certificate.key_id,
+    }
+    return json.dumps(text, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def issue_certificate(order: Order) -> Certificate:
+    """Issues the certificate of a paid order; to be called in the transaction that books the payment."""
+    numbers = list(order.sinks.values_list("tree__number", flat=True))
+    key = signing_key()
+    certificate = Certificate(
+        serial=_next_serial(order.vintage),
+        order=order,
+        holder=order.holder,
+        vintage=order.vintage,
+        trees=len(numbers),
+        kg=len(numbers) * order.kg,
+        trees_sha256=trees_digest(numbers),
+        issued_at=timezone.now(),
+        key_id=key_id(key.public_key()),
+    )
+    certificate.signature = base64.b64encode(key.sign(payload(certificate))).decode()
+    certificate.save()
+    Sink.objects.filter(order=order).update(certificate=certificate)
+    return certificate
+
+
+def _next_serial(vintage: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(%s)", [serial_sequence(vintage)])
+        return f"DZTH-{vintage}-{cursor.fetchone()[0]:07d}"
+
+
+def is_genuine(certificate: Certificate) -> bool:
+    """Whether the signature fits what is stored, and the trees are the ones that were signed."""
+    key = signing_key().public_key()
+    if certificate.key_id != key_id(key):
+        return False
+    try:
+        key.verify(base64.b64decode(certificate.signature), payload(certificate))
+    except InvalidSignature:
+        return False
+    if certificate.state != Certificate.State.VALID:
+        return True
+    return trees_digest(list(certificate.sinks.values_list("tree__number", flat=True))) == certificate.trees_sha256

@@ -1,0 +1,31 @@
+"""Fees that channels keep back. They are the sponsor's expense and never taken from a household."""
+
+from datetime import date
+
+from django.db import transaction
+
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
+from purchases.gateways import gateway
+
+
+def book_fees(code: str, day: date) -> int:
+    """Books the fees of a gateway's bill of one day, each once; returns how many were new. May be run again."""
+    booked = 0
+    for fee in gateway(code).fees(day):
+        if not fee.fen:
+            continue
+        try:
+            with transaction.atomic():
+                ledger.post(
+                    f"fee:{code}:{fee.number}",
+                    "fee",
+                    {
+                        ledger.account(Account.Kind.FEES): fee.fen,
+                        ledger.account(Account.Kind.GATEWAY, code): -fee.fen,
+                    },
+                )
+        except ledger.AlreadyPosted:
+            continue
+        booked += 1
+    return booked

@@ -1,0 +1,107 @@
+"""What a gateway must be able to do. It takes and returns these values, and never touches a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+
+class GatewayError(Exception):
+    """A call that did not succeed.
+
+    `refused`: the gateway said no, for sure nothing happened. `unknown`: no answer, or none that can be trusted:
+    perhaps it happened, perhaps not; ask again by the same reference.
+    """
+
+    def __init__(self, outcome: Literal["refused", "unknown"], code: str, message: str = "") -> None:
+        super().__init__(f"{outcome}: {code} {message}".strip())
+        self.outcome = outcome
+        self.code = code
+
+
+class NotificationRefused(Exception):
+    """A callback that is not authentic, not fresh or not for us. Nothing of it may be used."""
+
+
+@dataclass(frozen=True)
+class PaymentRequest:
+    """What the buyer shall pay: our reference, fen, a description, and until when."""
+
+    reference: str
+    fen: int
+    description: str
+    expires_at: datetime
+    notify_url: str
+
+
+@dataclass(frozen=True)
+class PaymentReport:
+    """What the gateway says about a payment."""
+
+    reference: str
+    state: Literal["pending", "captured", "closed", "failed"]
+    transaction_id: str = ""
+    fen: int = 0
+    captured_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class NotificationReport:
+    """An authentic callback: its event id, and what it says of a payment (None: nothing for us to do)."""
+
+    event_id: str
+    payment: PaymentReport | None
+
+
+@dataclass(frozen=True)
+class RefundRequest:
+    """Money to send back: our final refund number, and the capture it belongs to."""
+
+    number: str
+    transaction_id: str
+    fen: int
+    captured_fen: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RefundReport:
+    """What the gateway says about a refund."""
+
+    number: str
+    state: Literal["pending", "succeeded", "failed"]
+
+
+@dataclass(frozen=True)
+class Fee:
+    """A fee the channel kept: its own unique number, fen, the day."""
+
+    number: str
+    fen: int
+
+
+class Gateway(Protocol):
+    """A way in for money."""
+
+    code: str
+
+    def create(self, request: PaymentRequest) -> str:
+        """Opens a payment and returns the address that the buyer's app opens. The same request: the same address."""
+
+    def query(self, reference: str) -> PaymentReport:
+        """What has become of a payment."""
+
+    def close(self, reference: str) -> None:
+        """Ends an unpaid payment. GatewayError("refused", "ORDERPAID") when it was paid meanwhile."""
+
+    def read_notification(self, headers: Mapping[str, str], body: bytes, now: datetime) -> NotificationReport:
+        """Checks a callback: signature, age, merchant, app, currency. Raises NotificationRefused."""
+
+    def refund(self, request: RefundRequest) -> RefundReport:
+        """Sends money back. The same number again: the same refund."""
+
+    def query_refund(self, number: str) -> RefundReport:
+        """What has become of a refund. GatewayError("refused", "RESOURCE_NOT_EXISTS") when it never arrived."""
+
+    def fees(self, day: date) -> list[Fee]:
+        """The fees the channel kept on a day, from its bill."""

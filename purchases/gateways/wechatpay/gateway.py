@@ -1,0 +1,239 @@
+"""WeChat Pay v3: Native payments (a QR code the buyer scans), queries, refunds, and the fees of the fund-flow bill."""
+
+import functools
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from django.conf import settings
+from django.utils import timezone
+
+from carbonsink import money
+from carbonsink.errors import DomainError
+from purchases.gateways.base import (
+    Fee,
+    GatewayError,
+    NotificationRefused,
+    NotificationReport,
+    PaymentReport,
+    PaymentRequest,
+    RefundReport,
+    RefundRequest,
+)
+from purchases.gateways.wechatpay import signing
+
+_STATES: dict[str, Any] = {
+    "SUCCESS": "captured",
+    "REFUND": "captured",
+    "NOTPAY": "pending",
+    "USERPAYING": "pending",
+    "CLOSED": "closed",
+    "REVOKED": "closed",
+    "PAYERROR": "failed",
+}
+_REFUND_STATES: dict[str, Any] = {
+    "SUCCESS": "succeeded",
+    "PROCESSING": "pending",
+    "CLOSED": "failed",
+    "ABNORMAL": "failed",
+}
+
+
+@functools.lru_cache(maxsize=2)
+def _private_key(path: str) -> RSAPrivateKey:
+    key = load_pem_private_key(Path(path).read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+@functools.lru_cache(maxsize=2)
+def _public_key(path: str) -> RSAPublicKey:
+    key = load_pem_public_key(Path(path).read_bytes())
+    assert isinstance(key, RSAPublicKey)
+    return key
+
+
+class WechatPay:
+    """The adapter; its address, merchant and keys come from the settings WECHATPAY_*."""
+
+    code = "wechatpay"
+
+    def create(self, request: PaymentRequest) -> str:
+        answer = self._call(
+            "POST",
+            "/v3/pay/transactions/native",
+            {
+                "appid": settings.WECHATPAY_APPID,
+                "mchid": settings.WECHATPAY_MCHID,
+                "description": request.description,
+                "out_trade_no": request.reference,
+                "time_expire": timezone.localtime(request.expires_at).isoformat(timespec="seconds"),
+                "notify_url": request.notify_url,
+                "amount": {"total": request.fen, "currency": "CNY"},
+            },
+        )
+        return str(answer["code_url"])
+
+    def query(self, reference: str) -> PaymentReport:
+        query = urlencode({"mchid": settings.WECHATPAY_MCHID})
+        return self._report(self._call("GET", f"/v3/pay/transactions/out-trade-no/{reference}?{query}"))
+
+    def close(self, reference: str) -> None:
+        path = f"/v3/pay/transactions/out-trade-no/{reference}/close"
+        self._call("POST", path, {"mchid": settings.WECHATPAY_MCHID})
+
+    def read_notification(self, headers: Mapping[str, str], body: bytes, now: datetime) -> NotificationReport:
+        try:
+            signing.verify(headers, body, keys=self._platform_keys(), now=now)
+            event = json.loads(body)
+            if event["event_type"] != "TRANSACTION.SUCCESS":
+                return NotificationReport(str(event["id"]), None)
+            sealed = event["resource"]
+            resource = json.loads(
+                signing.unseal(
+                    ciphertext=sealed["ciphertext"],
+                    nonce=sealed["nonce"],
+                    associated_data=sealed.get("associated_data") or "",
+                    key=Path(settings.WECHATPAY_APIV3_KEY_FILE).read_bytes().strip(),
+                )
+            )
+            return NotificationReport(str(event["id"]), self._report(resource))
+        except signing.BadSignature as error:
+            raise NotificationRefused(str(error)) from error
+        except GatewayError as error:
+            raise NotificationRefused(error.code) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NotificationRefused("the content has not the expected form") from error
+
+    def refund(self, request: RefundRequest) -> RefundReport:
+        answer = self._call(
+            "POST",
+            "/v3/refund/domestic/refunds",
+            {
+                "transaction_id": request.transaction_id,
+                "out_refund_no": request.number,
+                "reason": request.reason[:80],
+                "amount": {"refund": request.fen, "total": request.captured_fen, "currency": "CNY"},
+            },
+        )
+        return self._refund_report(answer)
+
+    def query_refund(self, number: str) -> RefundReport:
+        return self._refund_report(self._call("GET", f"/v3/refund/domestic/refunds/{number}"))
+
+    def fees(self, day: date) -> list[Fee]:
+        try:
+            answer = self._call("GET", f"/v3/bill/fundflowbill?{urlencode({'bill_date': day.isoformat()})}")
+        except GatewayError as error:
+            if error.code == "NO_STATEMENT_EXIST":
+                return []
+            raise
+        url = urlsplit(str(answer["download_url"]))
+        text = self._send("GET", f"{url.path}?{url.query}", b"", signed_answer=False)
+        if hashlib.sha1(text, usedforsecurity=False).hexdigest() != answer["hash_value"]:  # The bill's own choice.
+            raise GatewayError("unknown", "BILL_HASH", "the bill does not have the announced hash")
+        return read_fees(text)
+
+    @staticmethod
+    def _platform_keys() -> dict[str, RSAPublicKey]:
+        return {settings.WECHATPAY_PUBLIC_KEY_ID: _public_key(settings.WECHATPAY_PUBLIC_KEY_FILE)}
+
+    def _report(self, resource: dict[str, Any]) -> PaymentReport:
+        """A transaction as WeChat describes it; GatewayError("unknown") when it is not ours or not in yuan."""
+        if resource["mchid"] != settings.WECHATPAY_MCHID or resource["appid"] != settings.WECHATPAY_APPID:
+            raise GatewayError("unknown", "NOT_OURS", "another merchant or app")
+        state = _STATES.get(resource["trade_state"])
+        if state != "captured":
+            return PaymentReport(resource["out_trade_no"], state or "pending")
+        amount = resource["amount"]
+        if amount["currency"] != "CNY" or not isinstance(amount["total"], int) or amount["total"] <= 0:
+            raise GatewayError("unknown", "BAD_AMOUNT", "not an amount in fen")
+        return PaymentReport(
+            reference=resource["out_trade_no"],
+            state="captured",
+            transaction_id=resource["transaction_id"],
+            fen=amount["total"],
+            captured_at=datetime.fromisoformat(resource["success_time"]),
+        )
+
+    @staticmethod
+    def _refund_report(answer: dict[str, Any]) -> RefundReport:
+        return RefundReport(str(answer["out_refund_no"]), _REFUND_STATES.get(answer["status"], "pending"))
+
+    def _call(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+        body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() if content is not None else b""
+        answer = self._send(method, path, body)
+        try:
+            return json.loads(answer) if answer else {}
+        except ValueError as error:
+            raise GatewayError("unknown", "BAD_ANSWER", "not JSON") from error
+
+    def _send(self, method: str, path: str, body: bytes, *, signed_answer: bool = True) -> bytes:
+        """Sends one signed request and returns the verified body of its answer, or raises GatewayError."""
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "Wechatpay-Serial": settings.WECHATPAY_PUBLIC_KEY_ID,
+            "Authorization": signing.authorization(
+                method=method,
+                path=path,
+                body=body,
+                mchid=settings.WECHATPAY_MCHID,
+                serial=settings.WECHATPAY_MERCHANT_SERIAL,
+                key=_private_key(settings.WECHATPAY_MERCHANT_KEY_FILE),
+                timestamp=int(time.time()),
+                nonce=secrets.token_hex(16),
+            ),
+        }
+        try:
+            with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
+                answer = client.request(method, settings.WECHATPAY_BASE_URL + path, content=body, headers=headers)
+        except httpx.ConnectError as error:
+            raise GatewayError("unknown", "NO_CONNECTION", str(error)) from error
+        except httpx.HTTPError as error:
+            raise GatewayError("unknown", "NO_ANSWER", type(error).__name__) from error
+        if answer.status_code >= 500:
+            raise GatewayError("unknown", f"HTTP_{answer.status_code}")
+        if signed_answer:
+            try:
+                signing.verify(answer.headers, answer.content, keys=self._platform_keys(), now=datetime.now(UTC))
+            except signing.BadSignature as error:
+                raise GatewayError("unknown", "BAD_SIGNATURE", str(error)) from error
+        if answer.status_code >= 400:
+            raise GatewayError("refused", *_refusal(answer.content))
+        return answer.content
+
+
+def _refusal(body: bytes) -> tuple[str, str]:
+    try:
+        answer = json.loads(body)
+        return str(answer["code"]), str(answer.get("message", ""))
+    except (ValueError, KeyError, TypeError):
+        return "HTTP_4XX", ""
+
+
+def read_fees(bill: bytes) -> list[Fee]:
+    """The fee rows of a fund-flow bill: UTF-8, each value prefixed with a backtick, amounts in yuan.
+
+    A value may hold commas but never a comma and a backtick, so rows are split there.
+    """
+    header, *lines = bill.decode("utf-8-sig").splitlines() or [""]
+    names = [name.strip() for name in header.split(",")]
+    fees = []
+    for line in lines:
+        row = dict(zip(names, line.removeprefix("`").split(",`"), strict=False))
+        if row.get("业务类型") == "扣除交易手续费":
+            try:
+                fees.append(Fee(row["资金流水单号"], money.fen(row["收支金额(元)"])))
+            except (DomainError, KeyError) as error:
+                raise GatewayError("unknown", "BAD_BILL", str(error)) from error
+    return fees

@@ -1,0 +1,113 @@
+"""Money that comes in, what the gateways say about it, and what goes back."""
+
+import secrets
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from carbonsink.states import Stateful
+from purchases.models.orders import Order
+
+
+def new_reference() -> str:
+    """Our reference at a gateway: 32 letters and digits, final before any call."""
+    return secrets.token_hex(16)
+
+
+class Payment(Stateful):
+    """One attempt to pay an order through a gateway, or one capture nobody asked for (a second one)."""
+
+    class State(models.TextChoices):
+        CREATED = "created", _("waiting for the gateway")
+        CAPTURED = "captured", _("captured")
+        FAILED = "failed", _("failed")
+        CLOSED = "closed", _("closed")
+
+    MOVES = {"created": {"captured", "failed", "closed"}, "closed": {"captured"}}
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
+    gateway = models.CharField(max_length=20)
+    reference = models.CharField(max_length=32, unique=True, default=new_reference)
+    transaction_id = models.CharField(max_length=64, null=True)
+    fen = models.BigIntegerField()
+    captured_fen = models.BigIntegerField(null=True)
+    code_url = models.CharField(max_length=500, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.CREATED)
+    created_at = models.DateTimeField(auto_now_add=True)
+    captured_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_payment_positive"),
+            models.UniqueConstraint(fields=["gateway", "transaction_id"], name="purchases_payment_transaction_once"),
+            models.CheckConstraint(
+                condition=Q(
+                    state="captured",
+                    transaction_id__isnull=False,
+                    captured_at__isnull=False,
+                    captured_fen__gt=0,
+                )
+                | (~Q(state="captured") & Q(captured_fen__isnull=True)),
+                name="purchases_payment_captured_is_known",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(state="created"), name="purchases_payment_open"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Notification(models.Model):
+    """A gateway's callback as it came, stored before it acts. Its event id is used once per gateway."""
+
+    gateway = models.CharField(max_length=20)
+    event_id = models.CharField(max_length=64)
+    headers = models.JSONField()
+    body = models.BinaryField()
+    payment = models.ForeignKey(Payment, models.PROTECT, null=True, related_name="notifications")
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["gateway", "event_id"], name="purchases_notification_once"),
+        ]
+
+
+class Refund(Stateful):
+    """Money that goes back to a buyer. Its number is final before the first call and never changes."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", _("requested")
+        SENDING = "sending", _("being sent")
+        SUCCEEDED = "succeeded", _("refunded")
+        FAILED = "failed", _("failed")
+        UNKNOWN = "unknown", _("waiting for the gateway's answer")
+
+    MOVES = {
+        "requested": {"sending"},
+        "sending": {"succeeded", "failed", "unknown"},
+        "unknown": {"succeeded", "failed"},
+        "failed": {"sending"},
+    }
+
+    class Reason(models.TextChoices):
+        LATE = "late", _("The payment came after the order had expired, and the trees were gone.")
+        SECOND = "second", _("The order was paid twice.")
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
+    number = models.CharField(max_length=32, unique=True, default=new_reference)
+    fen = models.BigIntegerField()
+    reason = models.CharField(max_length=10, choices=Reason)
+    state = models.CharField(max_length=10, choices=State, default=State.REQUESTED)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_refund_positive"),
+            # Late and second captures are refunded whole, and so only once.
+            models.UniqueConstraint(fields=["payment", "reason"], name="purchases_refund_once"),
+        ]
+        indexes = [models.Index(fields=["created_at"], condition=~Q(state="succeeded"), name="purchases_refund_open")]

@@ -1,0 +1,113 @@
+"""What is sold: one tree's sink of one vintage, once."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from trees.models import Household, Tree
+
+
+class Tariff(models.Model):
+    """Price and kilograms of a tree's year, and when that vintage is on sale. 10 kg is a tariff, not a measurement."""
+
+    vintage = models.PositiveSmallIntegerField(_("vintage"), unique=True)
+    price_fen = models.PositiveIntegerField(_("price (fen)"), default=300)
+    sink_kg = models.PositiveSmallIntegerField(_("sink (kg CO2)"), default=10)
+    opens_at = models.DateTimeField(_("sale opens"))
+    closes_at = models.DateTimeField(_("sale closes"))
+    opened_at = models.DateTimeField(_("sinks made at"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("tariff")
+        verbose_name_plural = _("tariffs")
+        ordering = ["-vintage"]
+        constraints = [
+            models.CheckConstraint(condition=Q(price_fen__gt=0, sink_kg__gt=0), name="purchases_tariff_positive"),
+            models.CheckConstraint(condition=Q(opens_at__lt=F("closes_at")), name="purchases_tariff_window"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.vintage)
+
+
+class Stock(models.Model):
+    """How many sinks of a vintage a household offers and has sold. What a purchase locks; held ones count as sold."""
+
+    household = models.ForeignKey(Household, models.PROTECT, related_name="stocks")
+    vintage = models.PositiveSmallIntegerField()
+    village_code = models.CharField(max_length=12)
+    total = models.PositiveIntegerField(default=0)
+    sold = models.PositiveIntegerField(default=0)
+    shuffle = models.IntegerField(help_text="Breaks ties between households that have sold equally many.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["household", "vintage"], name="purchases_stock_once"),
+            models.CheckConstraint(condition=Q(sold__lte=F("total")), name="purchases_stock_not_oversold"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["vintage", "village_code"],
+                condition=Q(sold__lt=F("total")),
+                name="purchases_stock_unsold",
+            )
+        ]
+
+    @property
+    def unsold(self) -> int:
+        """Sinks that can be bought now."""
+        return self.total - self.sold
+
+
+class Sink(models.Model):
+    """One tree's sink of one vintage. Holding it is having its `order` column: it cannot be sold twice.
+
+    Price and kilograms are those of the tariff when the vintage was opened. References are not enforced row by row:
+    they are written by one INSERT … SELECT, and `audit` proves them.
+    """
+
+    tree = models.ForeignKey(Tree, models.PROTECT, db_constraint=False, related_name="sinks")
+    vintage = models.PositiveSmallIntegerField()
+    household = models.ForeignKey(Household, models.PROTECT, db_constraint=False, related_name="+", db_index=False)
+    rank = models.PositiveSmallIntegerField()
+    price_fen = models.PositiveIntegerField()
+    kg = models.PositiveSmallIntegerField()
+    open = models.BooleanField(default=True)
+    order = models.ForeignKey(
+        "Order", models.PROTECT, null=True, db_constraint=False, related_name="sinks", db_index=False
+    )
+    certificate = models.ForeignKey(
+        "Certificate", models.PROTECT, null=True, db_constraint=False, related_name="sinks", db_index=False
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tree", "vintage"], name="purchases_sink_once"),
+            models.CheckConstraint(condition=Q(price_fen__gt=0, kg__gt=0), name="purchases_sink_positive"),
+            models.CheckConstraint(
+                condition=Q(certificate__isnull=True) | Q(order__isnull=False),
+                name="purchases_sink_certificate_needs_order",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["household", "vintage", "rank"],
+                condition=Q(order__isnull=True, open=True),
+                name="purchases_sink_unsold",
+            ),
+            models.Index(fields=["order"], condition=Q(order__isnull=False), name="purchases_sink_order"),
+            models.Index(
+                fields=["certificate"],
+                condition=Q(certificate__isnull=False),
+                name="purchases_sink_certificate",
+            ),
+        ]
+
+
+class SinkRelease(models.Model):
+    """Says, append-only, why a paid sink lost its order."""
+
+    sink = models.ForeignKey(Sink, models.PROTECT, related_name="releases")
+    order = models.ForeignKey("Order", models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=200)
+    at = models.DateTimeField(auto_now_add=True)

@@ -1,0 +1,196 @@
+"""Placing orders, and letting go of those that were not paid."""
+
+import hashlib
+import re
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Q, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink import crypto
+from carbonsink.accounts.models import User, mobile_number
+from carbonsink.api import body_hash
+from carbonsink.errors import DomainError
+from carbonsink.states import move
+from purchases.allocation import release_sinks, sold_out, take_sinks
+from purchases.models import Buyer, Order, Payment, Tariff
+from purchases.vintages import current_tariff, unsold
+from trees.models import Division, Tree
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def place_order(
+    *,
+    key: str,
+    contact: str,
+    quantity: int = 1,
+    tree: Tree | None = None,
+    area: Division | None = None,
+    holder: str = "",
+    address: str = "",
+    user: User | None = None,
+    gateway: str = "wechatpay",
+) -> Order:
+    """Holds sinks of the current vintage for a buyer: one named tree, or `quantity` trees of an area.
+
+    `key` is the buyer's idempotency key: the same key with the same wish gives the same order, with another wish a
+    422. `address` is the network address, kept only as a keyed digest to limit unpaid orders. Raises DomainError with
+    a code: bad_contact, bad_quantity, not_on_sale, sold_out, too_many_unpaid, key_reused, busy.
+    """
+    contact, holder = check_contact(contact), check_holder(holder)
+    if (tree is None) == (area is None):
+        raise DomainError("invalid", _("Choose either one tree or an area."))
+    digest = body_hash(
+        {
+            "tree": tree.number if tree else None,
+            "area": area.code if area else None,
+            "quantity": quantity,
+            "holder": holder,
+            "gateway": gateway,
+        }
+    )
+    key_digest = hashlib.sha256(f"{crypto.normalise(contact)}\n{key}".encode()).hexdigest()
+    known = _known(key_digest, digest)
+    if known is not None:
+        return known
+    tariff = current_tariff()
+    if tariff is None or tariff.opened_at is None:
+        raise DomainError("not_on_sale", _("No vintage is on sale today. Come back when the next sale opens."), 409)
+    check_quantity(quantity, tariff, tree, area)
+    address_digest = crypto.digest(address) if address else ""
+    check_unpaid(crypto.digests(contact), address_digest, quantity)
+    order = Order(
+        vintage=tariff.vintage,
+        tree=tree,
+        area=area,
+        holder=holder,
+        quantity=quantity,
+        price_fen=tariff.price_fen,
+        kg=tariff.sink_kg,
+        total_fen=quantity * tariff.price_fen,
+        idempotency_key=key_digest,
+        body_hash=digest,
+        address_digest=address_digest,
+        expires_at=timezone.now() + timedelta(minutes=settings.HOLD_MINUTES),
+    )
+    try:
+        with transaction.atomic():
+            order.buyer = Buyer.objects.create(contact=contact, user=user)
+            order.save()
+            take_sinks(order)
+            Payment.objects.create(order=order, gateway=gateway, fen=order.total_fen)
+    except IntegrityError:
+        known = _known(key_digest, digest)  # The same wish arrived twice at once.
+        if known is None:
+            raise
+        return known
+    return order
+
+
+def _known(key_digest: str, digest: str) -> Order | None:
+    order = Order.objects.filter(idempotency_key=key_digest).first()
+    if order is not None and order.body_hash != digest:
+        raise DomainError(
+            "key_reused",
+            _("This form was sent before with another choice. Go back and start a new order."),
+            422,
+        )
+    return order
+
+
+def check_contact(text: str) -> str:
+    """A normalised mobile number or e-mail address; DomainError("bad_contact") otherwise."""
+    text = text.strip()
+    number = crypto.normalise(text)
+    if mobile_number.regex.fullmatch(number):  # type: ignore[union-attr]
+        return number
+    try:
+        validate_email(text)
+    except ValidationError as error:
+        raise DomainError(
+            "bad_contact", _("Enter a mobile number of 11 digits or an e-mail address for the receipt.")
+        ) from error
+    return text.lower()
+
+
+def check_holder(text: str) -> str:
+    """The name for the certificate without control and direction characters; empty means anonymous."""
+    text = " ".join(_CONTROL.sub(" ", text).split())
+    if len(text) > 80:
+        raise DomainError("invalid", _("The name on the certificate may have at most 80 characters."))
+    return text
+
+
+def check_quantity(quantity: int, tariff: Tariff, tree: Tree | None, area: Division | None) -> None:
+    """Raises DomainError for a quantity that is not positive, more than is unsold, or more than one order may have."""
+    if quantity < 1:
+        raise DomainError("bad_quantity", _("Choose at least one tree."))
+    if tree is not None and quantity != 1:
+        raise DomainError("bad_quantity", _("A single tree can be ordered once. Choose an area for more trees."))
+    if quantity > settings.ORDER_MAX_TREES:
+        left = unsold(tariff.vintage, area.prefix) if area else 0
+        if quantity > left:
+            raise sold_out(left)
+        raise DomainError(
+            "bad_quantity",
+            _("One order can have at most %(most)s trees. Place several orders.") % {"most": settings.ORDER_MAX_TREES},
+        )
+
+
+def check_unpaid(contact_digests: list[str], address_digest: str, quantity: int) -> None:
+    """Raises DomainError when a buyer, an address or all together would hold too many unpaid sinks."""
+    held = Order.objects.filter(state=Order.State.HELD)
+    caps = [
+        (Q(buyer__contact_digest__in=contact_digests), settings.UNPAID_SINKS_PER_BUYER),
+        (Q(), settings.UNPAID_SINKS_IN_ALL),
+    ]
+    if address_digest:
+        caps.append((Q(address_digest=address_digest), settings.UNPAID_SINKS_PER_ADDRESS))
+    for whose, most in caps:
+        if held.filter(whose).aggregate(n=Sum("quantity", default=0))["n"] + quantity > most:
+            raise DomainError(
+                "too_many_unpaid",
+                _("Too many trees are waiting for payment. Pay for an earlier order, or wait until it expires."),
+                429,
+            )
+
+
+@transaction.atomic
+def expire_order(order: Order) -> None:
+    """Lets go of an unpaid order's sinks once its time is over."""
+    move(order, Order.State.EXPIRED, reason="not paid in time")
+    release_sinks(order)
+
+
+def release_expired(limit: int = 500) -> int:
+    """Expires orders whose time is over, oldest first, each in its own transaction; returns how many."""
+    released = 0
+    for _turn in range(limit):
+        with transaction.atomic():
+            order = (
+                Order.objects.select_for_update(skip_locked=True)
+                .filter(state=Order.State.HELD, expires_at__lte=timezone.now())
+                .order_by("expires_at")
+                .first()
+            )
+            if order is None:
+                break
+            expire_order(order)
+            released += 1
+    return released
+
+
+def look_at(order: Order) -> Order:
+    """The order as it stands, expired by this look if its time is over and the sweeper has not come yet."""
+    if order.state == Order.State.HELD and order.expires_at <= timezone.now():
+        with transaction.atomic():
+            order = Order.objects.select_for_update().get(pk=order.pk)
+            if order.state == Order.State.HELD:
+                expire_order(order)
+    return order

@@ -1,0 +1,197 @@
+"""Money that comes in: opening payments, booking captures once, and sending back what cannot be kept.
+
+Every call to a gateway stands outside a transaction and is repeatable under the same reference. A capture is booked
+in one transaction, whoever reports it first: the notification, the sweeper or the buyer's own page.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink.errors import DomainError
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
+from carbonsink.states import move
+from purchases.allocation import take_sinks
+from purchases.certificates import issue_certificate
+from purchases.gateways import gateway
+from purchases.gateways.base import GatewayError, PaymentReport, PaymentRequest
+from purchases.models import Notification, Order, Payment, Refund
+
+log = structlog.get_logger(__name__)
+
+# How long a notification may take before the gateway is asked.
+PATIENCE = timedelta(minutes=2)
+
+
+def start_payment(order: Order) -> Payment:
+    """The order's payment with the address the buyer's app opens, asked from the gateway when it is not known yet.
+
+    DomainError("gateway_silent") when the gateway does not answer; the order stays held and the page tries again.
+    """
+    payment = order.payments.earliest("pk")
+    if payment.code_url or order.state != Order.State.HELD:
+        return payment
+    request = PaymentRequest(
+        reference=payment.reference,
+        fen=payment.fen,
+        # Always the same text: asking again with another one would be another payment to the gateway.
+        description=f"单株碳汇 {order.vintage} 年 {order.quantity} 棵",
+        expires_at=order.expires_at,
+        notify_url=settings.PUBLIC_BASE_URL + reverse("purchases:notification", args=[payment.gateway]),
+    )
+    try:
+        payment.code_url = gateway(payment.gateway).create(request)
+    except GatewayError as error:
+        log.warning("gateway_silent", reference=payment.reference, outcome=error.outcome, code=error.code)
+        raise DomainError(
+            "gateway_silent",
+            _("The payment service does not answer. Your trees stay reserved; try again."),
+            503,
+        ) from error
+    payment.save(update_fields=["code_url"])
+    return payment
+
+
+def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Takes a gateway's callback: checked, stored as it came, then booked. Again and again gives the same books.
+
+    Raises NotificationRefused for one that is not authentic; nothing is stored of it.
+    """
+    report = gateway(code).read_notification(headers, body, timezone.now())
+    kept = {name: value for name, value in headers.items() if name.lower().startswith("wechatpay-")}
+    payment = (
+        Payment.objects.filter(gateway=code, reference=report.payment.reference).first() if report.payment else None
+    )
+    Notification.objects.get_or_create(
+        gateway=code, event_id=report.event_id, defaults={"headers": kept, "body": body, "payment": payment}
+    )
+    if report.payment is None:
+        return
+    if payment is None:
+        log.error("payment_unknown", gateway=code, reference=report.payment.reference)
+        return
+    if report.payment.state == "captured":
+        book_capture(payment, report.payment)
+
+
+def book_capture(payment: Payment, report: PaymentReport) -> None:
+    """Books a capture exactly once, with the order's fate and certificate, in one transaction."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=payment.order_id)
+        payment = Payment.objects.select_for_update().get(pk=payment.pk)
+        if Payment.objects.filter(gateway=payment.gateway, transaction_id=report.transaction_id).exists():
+            return
+        if payment.state == Payment.State.CAPTURED:
+            payment = Payment.objects.create(order=order, gateway=payment.gateway, fen=report.fen)
+        move(
+            payment,
+            Payment.State.CAPTURED,
+            transaction_id=report.transaction_id,
+            captured_fen=report.fen,
+            captured_at=report.captured_at or timezone.now(),
+        )
+        _book(order, payment)
+
+
+def _book(order: Order, payment: Payment) -> None:
+    """Decides what a new capture is for, and writes it to the ledger."""
+    if order.state in (Order.State.HELD, Order.State.EXPIRED) and payment.captured_fen != order.total_fen:
+        log.error("amount_differs", reference=payment.reference, fen=payment.captured_fen, wanted=order.total_fen)
+        _post(payment, {ledger.account(Account.Kind.SUSPENSE): -_fen(payment)})
+    elif order.state == Order.State.HELD or (order.state == Order.State.EXPIRED and _takes_again(order)):
+        move(order, Order.State.PAID, paid_at=timezone.now(), reason=f"payment {payment.reference}")
+        _post(payment, _household_shares(order))
+        issue_certificate(order)
+    else:
+        late = order.state == Order.State.EXPIRED
+        _post(payment, {ledger.account(Account.Kind.REFUNDS): -_fen(payment)})
+        request_refund(payment, Refund.Reason.LATE if late else Refund.Reason.SECOND)
+
+
+def _takes_again(order: Order) -> bool:
+    """A late capture takes sinks of the same choice again, if there are any."""
+    try:
+        with transaction.atomic():
+            take_sinks(order)
+    except DomainError:
+        return False
+    return True
+
+
+def _fen(payment: Payment) -> int:
+    assert payment.captured_fen is not None
+    return payment.captured_fen
+
+
+def _post(payment: Payment, against: dict[Account, int]) -> None:
+    into = ledger.account(Account.Kind.GATEWAY, payment.gateway)
+    ledger.post(f"capture:{payment.reference}", "capture", {into: _fen(payment), **against})
+
+
+def _household_shares(order: Order) -> dict[Account, int]:
+    """What each household is owed for its sinks: all of their price, as negative fen by account."""
+    owed: dict[int, int] = {}
+    for household, price_fen in order.sinks.values_list("household_id", "price_fen"):
+        owed[household] = owed.get(household, 0) + price_fen
+    accounts = Account.objects.filter(owner__in=owed).in_bulk(field_name="code")
+    return {accounts[ledger.household_code(household)]: -fen for household, fen in owed.items()}
+
+
+def request_refund(payment: Payment, reason: Refund.Reason) -> Refund:
+    """Notes that a whole payment goes back; the task sends it. Its money is in the account `refunds` already."""
+    from purchases.tasks import send_refund
+
+    refund = Refund.objects.create(payment=payment, fen=_fen(payment), reason=reason)
+    transaction.on_commit(lambda: send_refund.delay(refund.pk), robust=True)
+    return refund
+
+
+def ask_gateway(payment: Payment) -> str:
+    """Asks what has become of an open payment and books a capture; closes it when its order is over.
+
+    Returns the payment's state afterwards. Raises GatewayError when the gateway does not answer.
+    """
+    adapter = gateway(payment.gateway)
+    try:
+        report = adapter.query(payment.reference)
+    except GatewayError as error:
+        if error.code != "ORDER_NOT_EXIST":
+            raise
+        report = PaymentReport(payment.reference, "pending")
+    if report.state == "captured":
+        book_capture(payment, report)
+        return Payment.State.CAPTURED
+    if report.state == "pending" and payment.order.state != Order.State.HELD:
+        try:
+            adapter.close(payment.reference)
+        except GatewayError as error:
+            if error.code != "ORDER_NOT_EXIST":
+                raise
+        report = PaymentReport(payment.reference, "closed")
+    if report.state in ("closed", "failed"):
+        with transaction.atomic():
+            current = Payment.objects.select_for_update().get(pk=payment.pk)
+            if current.state == Payment.State.CREATED:
+                move(current, report.state)
+            return current.state
+    return payment.state
+
+
+def open_payments_of_ended_orders() -> list[int]:
+    """Payments the gateway must be asked about: their order is over, and they are not closed or captured yet."""
+    ended = Payment.objects.filter(state=Payment.State.CREATED).exclude(order__state=Order.State.HELD)
+    return list(ended.order_by("pk").values_list("pk", flat=True)[:200])
+
+
+def missed_notifications() -> list[int]:
+    """Open payments of held orders that are older than the notification should take: perhaps it never came."""
+    since = timezone.now() - PATIENCE
+    held = Payment.objects.filter(state=Payment.State.CREATED, order__state=Order.State.HELD, created_at__lt=since)
+    return list(held.exclude(code_url="").order_by("pk").values_list("pk", flat=True)[:100])

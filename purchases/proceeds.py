@@ -1,0 +1,51 @@
+"""Where the money of an order is, read from the ledger alone: waiting, on its way, or arrived."""
+
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from carbonsink.ledger.models import Account, Entry, Line
+from purchases.models import Order
+
+
+@dataclass(frozen=True)
+class Proceeds:
+    """Fen of an order by where they are now."""
+
+    waiting_fen: int
+    on_the_way_fen: int
+    arrived_fen: int
+
+    @property
+    def total_fen(self) -> int:
+        """All that the households are owed for the order."""
+        return self.waiting_fen + self.on_the_way_fen + self.arrived_fen
+
+
+def arrived_reference(payout_reference: str) -> str:
+    """The reference of the ledger entry that says a payout has reached its household."""
+    return f"arrived:{payout_reference}"
+
+
+def reversed_reference(payout_reference: str) -> str:
+    """The reference of the ledger entry that undoes a payout which failed or came back."""
+    return f"reversed:{payout_reference}"
+
+
+def proceeds(order: Order) -> Proceeds:
+    """Where the money of a paid order is."""
+    captures = [f"capture:{payment.reference}" for payment in order.payments.all()]
+    lines = Line.objects.filter(entry__reference__in=captures, account__kind=Account.Kind.HOUSEHOLD)
+    groups = lines.values("settlement__payout_reference").annotate(fen=Sum("fen"))
+    taken = {row["settlement__payout_reference"]: -row["fen"] for row in groups}
+    names = [make(ref) for ref in taken if ref for make in (arrived_reference, reversed_reference)]
+    known = set(Entry.objects.filter(reference__in=names).values_list("reference", flat=True))
+    waiting = on_the_way = arrived = 0
+    for reference, fen in taken.items():
+        if reference is None or reversed_reference(reference) in known:
+            waiting += fen
+        elif arrived_reference(reference) in known:
+            arrived += fen
+        else:
+            on_the_way += fen
+    return Proceeds(waiting, on_the_way, arrived)

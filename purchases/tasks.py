@@ -1,0 +1,55 @@
+"""Celery rings the bell; the rows in the database say what is to do."""
+
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from carbonsink.locks import only_one
+from purchases import fees, orders, payments, refunds
+from purchases.gateways.base import GatewayError
+from purchases.models import Payment, Refund
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task
+def sweep() -> None:
+    """Finds what the bells missed: orders over time, open payments of such orders, open refunds. One at a time."""
+    with only_one("purchases.sweep") as mine:
+        if not mine:
+            return
+        orders.release_expired()
+        for pk in payments.open_payments_of_ended_orders() + payments.missed_notifications():
+            ask_about_payment(pk)
+        refunds.work_off()
+
+
+@shared_task
+def ask_about_payment(payment_id: int) -> None:
+    """Asks the gateway about one payment; silence is no answer, and the sweeper asks again."""
+    payment = Payment.objects.select_related("order").get(pk=payment_id)
+    try:
+        payments.ask_gateway(payment)
+    except GatewayError as error:
+        log.warning("gateway_not_asked", reference=payment.reference, outcome=error.outcome, code=error.code)
+
+
+@shared_task
+def send_refund(refund_id: int) -> None:
+    """Sends one requested refund. Twice does no harm: only one call may move it to `sending`."""
+    refund = Refund.objects.select_related("payment").get(pk=refund_id)
+    if refund.state == Refund.State.REQUESTED:
+        refunds.send(refund)
+
+
+@shared_task
+def book_fees() -> None:
+    """Books what the gateways kept back yesterday; their bills are ready from 10:00 on."""
+    for code in settings.PAYMENT_GATEWAYS:
+        try:
+            fees.book_fees(code, timezone.localdate() - timedelta(days=1))
+        except GatewayError as error:
+            log.error("fees_not_booked", gateway=code, outcome=error.outcome, code=error.code)

@@ -1,0 +1,112 @@
+"""Opening vintages: one sink for each enrolled tree, and the stock that counts them."""
+
+from django.db import connection, transaction
+from django.db.models import Sum
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from purchases.models import Sink, Stock, Tariff
+from trees.models import Tree
+
+# Sinks of the approved trees whose enrolment covers the vintage, except those that exist already.
+_INSERT_SINKS = """
+    INSERT INTO purchases_sink (tree_id, vintage, household_id, rank, price_fen, kg, open)
+    SELECT t.id, f.vintage, t.household_id, t.ordinal, f.price_fen, f.sink_kg, true
+      FROM purchases_tariff f
+      JOIN trees_enrolment e ON f.vintage BETWEEN e.first_vintage AND e.last_vintage
+      JOIN trees_tree t ON t.id = e.tree_id AND t.state = 'approved'
+     WHERE {which}
+    ON CONFLICT (tree_id, vintage) DO NOTHING
+    RETURNING household_id, vintage"""
+
+# Written sinks are added to their household's stock row, which is made when it is the first; rows in a fixed order.
+_ADD_STOCK = """
+    INSERT INTO purchases_stock (household_id, vintage, village_code, total, sold, shuffle)
+    SELECT s.household_id, s.vintage, h.village_id, count(*), 0,
+           hashint8(s.household_id * 10000 + s.vintage)
+      FROM (SELECT * FROM made) s JOIN trees_household h ON h.id = s.household_id
+     GROUP BY s.household_id, s.vintage, h.village_id ORDER BY s.household_id, s.vintage
+    ON CONFLICT (household_id, vintage) DO UPDATE SET total = purchases_stock.total + EXCLUDED.total
+    RETURNING 1"""
+
+
+def _open(which: str, params: list[object]) -> int:
+    """Inserts missing sinks for which the condition holds, counts them into the stock, returns how many."""
+    sql = f"""
+        WITH made AS ({_INSERT_SINKS.format(which=which)}), stocked AS ({_ADD_STOCK})
+        SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM stocked)"""  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.fetchone()[0])
+
+
+@transaction.atomic
+def open_vintage(tariff: Tariff) -> int:
+    """Opens a vintage at its tariff and returns the number of new sinks. Can be run again: it adds what is missing."""
+    # Whoever approves a tree meanwhile waits for this row, and finds the vintage open afterwards (see open_sinks).
+    Tariff.objects.filter(pk=tariff.pk).update(opened_at=Coalesce("opened_at", Now()))
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {serial_sequence(tariff.vintage)}")
+    return _open("f.vintage = %s", [tariff.vintage])
+
+
+def serial_sequence(vintage: int) -> str:
+    """The name of the database sequence that numbers a vintage's certificates."""
+    return f"purchases_certificate_serial_{int(vintage)}"
+
+
+def open_sinks(tree_ids: list[int], to: str) -> None:
+    """Follows trees that become approved: opens their sinks of the vintages that are open, or opens them again."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM purchases_tariff ORDER BY id FOR SHARE")
+    _lock_stock(tree_ids)
+    _change_open(tree_ids, is_open=True)
+    _open("t.id = ANY(%s) AND f.opened_at IS NOT NULL AND f.closes_at > now()", [tree_ids])
+
+
+def close_sinks(tree_ids: list[int], to: str) -> None:
+    """Follows trees that leave the scheme: their unsold sinks are not for sale any more, and a held one will not be
+    again when its order expires."""
+    _lock_stock(tree_ids)
+    _change_open(tree_ids, is_open=False)
+
+
+def _lock_stock(tree_ids: list[int]) -> None:
+    """Locks the stock rows of the trees' households in primary-key order, before any of their sinks."""
+    households = Tree.objects.filter(pk__in=tree_ids).values("household")
+    list(Stock.objects.filter(household__in=households).order_by("pk").select_for_update())
+
+
+def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
+    """Opens or closes the trees' sinks; those without an order are counted into or out of the stock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH changed AS (
+                   UPDATE purchases_sink SET open = %s WHERE tree_id = ANY(%s) AND open <> %s
+                   RETURNING household_id, vintage, order_id
+               ), counted AS (
+                   SELECT household_id, vintage, count(*) AS n FROM changed WHERE order_id IS NULL GROUP BY 1, 2
+               )
+               UPDATE purchases_stock s SET total = s.total + %s * c.n FROM counted c
+                WHERE s.household_id = c.household_id AND s.vintage = c.vintage""",
+            [is_open, tree_ids, is_open, 1 if is_open else -1],
+        )
+
+
+def current_tariff() -> Tariff | None:
+    """The newest tariff whose sale is open now."""
+    now = timezone.now()
+    return Tariff.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("-vintage").first()
+
+
+def unsold(vintage: int, prefix: str = "") -> int:
+    """How many sinks of a vintage can be bought within the divisions whose code begins with `prefix`."""
+    rows = Stock.objects.filter(vintage=vintage, village_code__startswith=prefix).aggregate(
+        total=Sum("total", default=0), sold=Sum("sold", default=0)
+    )
+    return rows["total"] - rows["sold"]
+
+
+def sinks_of(tree: Tree) -> list[Sink]:
+    """A tree's sinks, newest vintage first."""
+    return list(tree.sinks.order_by("-vintage"))

@@ -1,0 +1,104 @@
+"""What all tests share: the worlds come from tests/factories.py, the outside parts are real processes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.cache import cache
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+from carbonsink.standins import keys
+from tests.processes import Process
+from tests.standins.clients import BankClient, WechatClient
+
+NO_TRUNCATE = ["ledger_entry", "ledger_line", "ledger_settlement"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ledger_can_be_flushed() -> Iterator[None]:
+    """Tests with real transactions end with a TRUNCATE, which the ledger refuses: here it is let through, and only
+    for that statement."""
+    truncate = DatabaseOperations.execute_sql_flush
+
+    def flush(self: Any, sql_list: list[str]) -> None:
+        off = [f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_truncate" for table in NO_TRUNCATE]
+        on = [f"ALTER TABLE {table} ENABLE TRIGGER {table}_no_truncate" for table in NO_TRUNCATE]
+        truncate(self, [*off, *sql_list, *on])
+
+    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    yield
+    DatabaseOperations.execute_sql_flush = truncate  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def certificate_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("certificates") / "key.pem"
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(pem)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def surroundings(settings: Any, certificate_key: Path) -> None:
+    """An own certificate key, and an empty cache."""
+    settings.CERTIFICATE_KEY_FILE = str(certificate_key)
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def standin_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One set of keys; making RSA keys takes its time."""
+    folder = tmp_path_factory.mktemp("keys")
+    keys.generate(folder)
+    return folder
+
+
+@pytest.fixture
+def standin_dir(standin_keys: Path, tmp_path: Path) -> Path:
+    """A folder for stand-ins of this test alone."""
+    folder = tmp_path / "standins"
+    folder.mkdir()
+    for file in standin_keys.iterdir():
+        (folder / file.name).symlink_to(file)
+    return folder
+
+
+@pytest.fixture
+def bank_process(standin_dir: Path, settings: Any) -> Iterator[Process]:
+    """A stand-in bank of this test alone, and the platform's settings for it."""
+    process = Process("bank", standin_dir, "--complete-after", "0")
+    for name, value in keys.settings_for(standin_dir, "http://127.0.0.1:9", process.url).items():
+        setattr(settings, name, value)
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def bank(bank_process: Process, standin_dir: Path) -> Iterator[BankClient]:
+    """Control of the stand-in bank."""
+    client = BankClient(bank_process.url, keys.settings_for(standin_dir, "", bank_process.url))
+    yield client
+    client.http.close()
+
+
+@pytest.fixture
+def gateway_process(standin_dir: Path, bank_process: Process, settings: Any) -> Iterator[Process]:
+    """A stand-in WeChat Pay of this test alone, and the platform's settings for it."""
+    process = Process("wechatpay", standin_dir, "--bank-url", bank_process.url, "--retry-scale", "0.001")
+    for name, value in keys.settings_for(standin_dir, process.url, bank_process.url).items():
+        setattr(settings, name, value)
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def gateway(gateway_process: Process, standin_dir: Path) -> Iterator[WechatClient]:
+    """Control of the stand-in WeChat Pay."""
+    client = WechatClient(gateway_process.url, keys.settings_for(standin_dir, gateway_process.url, ""))
+    yield client
+    client.http.close()

@@ -1,0 +1,32 @@
+"""A pytest plugin that starts PostgreSQL and Redis before Django's settings are read, where none are given.
+
+The process that was called starts them; the xdist workers inherit their addresses and get databases of their own.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parents[1] / ".test"
+
+os.environ["DEPLOYMENT"] = "test"
+os.environ["STATIC_ROOT"] = str(HERE / "static")
+os.environ["MEDIA_ROOT"] = str(HERE / "media")
+(HERE / "static").mkdir(parents=True, exist_ok=True)
+
+_started = None
+if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
+    from carbonsink import embedded
+
+    try:
+        _started = embedded.start(HERE, durable=False)
+    except embedded.EmbeddedError as error:
+        pytest.exit(str(error), returncode=1)
+    os.environ.update(_started.environment)
+
+
+def pytest_unconfigure() -> None:
+    """Stops what was started here."""
+    if _started is not None:
+        _started.stop()

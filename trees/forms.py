@@ -1,0 +1,91 @@
+"""The officer's and the reviewer's forms. They check form; the services check everything that matters."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from carbonsink.accounts.models import User
+from trees.models import ConsentText, Division, Household, Review, Species, Tree
+
+
+class HouseholdForm(forms.ModelForm):
+    """A new household, with its consent."""
+
+    client_uuid = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    village = forms.ModelChoiceField(Division.objects.none(), label=_("Village"))
+    head_name = forms.CharField(label=_("Head of household"), max_length=40)
+    id_number = forms.CharField(label=_("ID number"), max_length=24, widget=forms.TextInput({"autocomplete": "off"}))
+    phone = forms.CharField(label=_("Mobile number"), max_length=20, widget=forms.TextInput({"inputmode": "tel"}))
+    consent_version = forms.CharField(widget=forms.HiddenInput)
+    consent_signed = forms.BooleanField(
+        label=_("The head of household has read or heard this text and signed it."), required=False
+    )
+
+    class Meta:
+        model = Household
+        fields = ["head_name", "id_number", "phone", "category", "area_mu", "tenure", "tenure_number"]
+        widgets = {"area_mu": forms.NumberInput({"inputmode": "decimal", "step": "0.01", "min": "0.01"})}
+
+    field_order = ["client_uuid", "village"]
+
+    def __init__(self, *args: Any, officer: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        villages = Division.objects.filter(level=Division.Level.VILLAGE, code__startswith=officer.area or "-")
+        self.fields["village"].queryset = villages  # type: ignore[attr-defined]
+        self.consent_text = ConsentText.objects.order_by("published_at").last()
+        if self.consent_text is not None:
+            self.fields["consent_version"].initial = self.consent_text.version
+
+    def _post_clean(self) -> None:
+        """No model validation here: the service says what is wrong in one sentence each."""
+
+
+class TreeForm(forms.ModelForm):
+    """A new tree with its photo."""
+
+    client_uuid = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    photo = forms.FileField(label=_("Photo"), widget=forms.FileInput({"accept": "image/*", "capture": "environment"}))
+    dbh_cm = forms.DecimalField(
+        label=_("DBH (cm)"),
+        max_digits=4,
+        decimal_places=1,
+        min_value=0,
+        required=False,
+        widget=forms.NumberInput({"inputmode": "decimal", "step": "0.1"}),
+        help_text=_("Diameter at 1.3 m above the ground: girth ÷ 3.14."),
+    )
+    planted_year = forms.IntegerField(
+        label=_("Planted in (year)"),
+        min_value=1800,
+        max_value=2200,
+        required=False,
+        widget=forms.NumberInput({"inputmode": "numeric"}),
+    )
+    species = forms.ModelChoiceField(Species.objects.all(), label=_("Species"))
+    lon = forms.DecimalField(widget=forms.HiddenInput, required=False, min_value=-180, max_value=180)
+    lat = forms.DecimalField(widget=forms.HiddenInput, required=False, min_value=-90, max_value=90)
+    accuracy_m = forms.IntegerField(widget=forms.HiddenInput, required=False, min_value=0, max_value=32000)
+    measured_on = forms.DateField(
+        label=_("Measured on"),
+        initial=timezone.localdate,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
+
+    class Meta:
+        model = Tree
+        fields = ["species", "dbh_cm", "planted_year", "lon", "lat", "accuracy_m", "measured_on"]
+
+    field_order = ["client_uuid", "photo", "species", "dbh_cm", "planted_year", "measured_on"]
+
+    def _post_clean(self) -> None:
+        """No model validation here: the service says what is wrong in one sentence each."""
+
+
+class RejectForm(forms.Form):
+    """Why a tree goes back to the officer."""
+
+    reason = forms.ChoiceField(label=_("Reason"), choices=Review.Reason)
+    note = forms.CharField(label=_("Note for the officer"), max_length=300, required=False)

@@ -1,0 +1,45 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from carbonsink.tables import read_csv
+from trees.models import Species
+
+COLUMNS = ["scientific_name", "name_zh", "name_en", "form"]
+DEFAULT = Path(__file__).resolve().parents[2] / "data" / "species.csv"
+
+
+class Command(BaseCommand):
+    """Loads species from CSV. Known scientific names get the new values."""
+
+    help = "Load species from a CSV file with the columns scientific_name, name_zh, name_en, form. All rows or none."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, nargs="?", default=DEFAULT, help="default: the list of the project")
+        parser.add_argument("--dry-run", action="store_true", help="check the file and store nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        species: dict[str, Species] = {}
+        wrong: list[str] = []
+        for line, row in read_csv(options["file"], COLUMNS):
+            if row["form"] not in Species.Form.values or not row["scientific_name"] or not row["name_zh"]:
+                wrong.append(f"line {line}: needs scientific_name, name_zh and form (tree or bamboo)")
+            elif row["scientific_name"] in species:
+                wrong.append(f"line {line}: {row['scientific_name']} is there twice")
+            species[row["scientific_name"]] = Species(**row)
+        for sentence in wrong[:50]:
+            self.stderr.write(sentence)
+        if wrong:
+            raise CommandError(f"{len(wrong)} of the rows are wrong; nothing was stored.")
+        if not options["dry_run"]:
+            with transaction.atomic():
+                Species.objects.bulk_create(
+                    species.values(),
+                    update_conflicts=True,
+                    unique_fields=["scientific_name"],
+                    update_fields=["name_zh", "name_en", "form"],
+                )
+        self.stdout.write(f"{len(species)} species {'are fine' if options['dry_run'] else 'stored'}.")

@@ -1,0 +1,212 @@
+"""Trees, their photos, and how they were taken into the scheme."""
+
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.core.files.storage import storages
+from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.utils.translation import gettext_lazy as _
+
+from carbonsink.states import Stateful
+from trees.models.households import Household
+from trees.models.places import Species
+
+
+class TreeQuerySet(models.QuerySet["Tree"]):
+    """Knows who may see which tree in the registry's own pages."""
+
+    def visible_to(self, user: object) -> "TreeQuerySet":
+        """The trees of the households the user may see."""
+        return self.filter(household__in=Household.objects.visible_to(user))
+
+
+class Tree(Stateful):
+    """A numbered tree 碳汇树. The number is given when it first arrives, and never reused."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("draft")
+        SUBMITTED = "submitted", _("waiting for review")
+        APPROVED = "approved", _("approved")
+        REJECTED = "rejected", _("rejected")
+        SUSPENDED = "suspended", _("suspended")
+        DEAD = "dead", _("dead")
+        FELLED = "felled", _("felled")
+        WITHDRAWN = "withdrawn", _("withdrawn")
+        EXPIRED = "expired", _("expired")
+
+    MOVES = {
+        "draft": {"submitted"},
+        "submitted": {"approved", "rejected"},
+        "rejected": {"submitted"},
+        "approved": {"submitted", "suspended", "dead", "felled", "withdrawn", "expired"},
+        "suspended": {"approved", "dead", "felled", "withdrawn"},
+        "expired": {"submitted"},
+        "withdrawn": {"submitted"},
+    }
+
+    number = models.CharField(_("number"), max_length=19, unique=True, editable=False)
+    client_uuid = models.UUIDField(unique=True, editable=False)
+    body_hash = models.CharField(max_length=64, editable=False)
+    household = models.ForeignKey(Household, models.PROTECT, related_name="trees")
+    ordinal = models.PositiveSmallIntegerField(editable=False)
+    species = models.ForeignKey(Species, models.PROTECT, verbose_name=_("species"))
+    dbh_cm = models.DecimalField(_("DBH (cm)"), max_digits=4, decimal_places=1, null=True)
+    planted_year = models.PositiveSmallIntegerField(_("planted in"), null=True)
+    lon = models.DecimalField(_("longitude"), max_digits=9, decimal_places=6, null=True)
+    lat = models.DecimalField(_("latitude"), max_digits=8, decimal_places=6, null=True)
+    accuracy_m = models.PositiveSmallIntegerField(_("accuracy (m)"), null=True)
+    measured_on = models.DateField(_("measured on"))
+    state = models.CharField(max_length=10, choices=State, default=State.SUBMITTED)
+    registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
+    registered_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TreeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("tree")
+        verbose_name_plural = _("trees")
+        constraints = [
+            models.UniqueConstraint(fields=["household", "ordinal"], name="trees_tree_ordinal"),
+            models.CheckConstraint(condition=Q(number__regex=r"^\d{19}$"), name="trees_tree_number"),
+            models.CheckConstraint(
+                condition=Q(dbh_cm__isnull=False) | Q(planted_year__isnull=False), name="trees_tree_measured"
+            ),
+            models.CheckConstraint(
+                condition=Q(dbh_cm__isnull=True) | Q(dbh_cm__gt=0, dbh_cm__lt=500), name="trees_tree_dbh"
+            ),
+            models.CheckConstraint(
+                condition=Q(lon__isnull=True, lat__isnull=True)
+                | (Q(lon__range=(-180, 180), lat__range=(-90, 90)) & ~Q(lon=0, lat=0)),
+                name="trees_tree_position",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["registered_at"], condition=Q(state="submitted"), name="trees_tree_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def public_position(self) -> tuple[float, float] | None:
+        """Longitude and latitude rounded to 0.01° (about 1 km), or None."""
+        if self.lon is None or self.lat is None:
+            return None
+        return round(float(self.lon), 2), round(float(self.lat), 2)
+
+    @property
+    def picture(self) -> "Photo | None":
+        """The newest accepted photo."""
+        accepted = [photo for photo in self.photos.all() if photo.state == Photo.State.ACCEPTED]
+        return max(accepted, key=lambda photo: photo.pk, default=None)
+
+
+class Enrolment(models.Model):
+    """The vintages a tree was approved for, and on what measurement. The database refuses overlapping ones, one
+    without an accepted photo, and one approved by whoever registered the tree."""
+
+    tree = models.ForeignKey(Tree, models.PROTECT, related_name="enrolments")
+    first_vintage = models.PositiveSmallIntegerField()
+    last_vintage = models.PositiveSmallIntegerField()
+    dbh_cm = models.DecimalField(max_digits=4, decimal_places=1, null=True)
+    measured_on = models.DateField()
+    registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(first_vintage__lte=F("last_vintage")), name="trees_enrolment_vintages_ordered"
+            ),
+            models.CheckConstraint(condition=~Q(approved_by=F("registered_by")), name="trees_enrolment_two_people"),
+            ExclusionConstraint(
+                name="trees_enrolment_no_overlap",
+                expressions=[
+                    ("tree", RangeOperators.EQUAL),
+                    (
+                        Func(F("first_vintage"), F("last_vintage"), Value("[]"), function="int4range"),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+            ),
+        ]
+
+
+def evidence_storage() -> object:
+    """Where originals are kept; never served."""
+    return storages["evidence"]
+
+
+class Photo(Stateful):
+    """A picture of a tree. The original stays private as evidence; the public pictures carry no metadata."""
+
+    class State(models.TextChoices):
+        RECEIVED = "received", _("being processed")
+        ACCEPTED = "accepted", _("accepted")
+        REFUSED = "refused", _("refused")
+
+    MOVES = {"received": {"accepted", "refused"}}
+
+    tree = models.ForeignKey(Tree, models.PROTECT, related_name="photos")
+    sha256 = models.CharField(max_length=64)
+    original = models.FileField(storage=evidence_storage, max_length=120)
+    state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
+    refusal = models.CharField(max_length=200, blank=True)
+    large = models.ImageField(max_length=120, blank=True)
+    small = models.ImageField(max_length=120, blank=True)
+    dhash = models.BigIntegerField(null=True)
+    exif_taken_at = models.DateTimeField(null=True)
+    exif_lon = models.FloatField(null=True)
+    exif_lat = models.FloatField(null=True)
+    received_at = models.DateTimeField(auto_now_add=True)
+    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tree", "sha256"], name="trees_photo_once_per_tree"),
+            models.CheckConstraint(
+                condition=~Q(state="accepted") | (~Q(large="") & ~Q(small="") & Q(dhash__isnull=False)),
+                name="trees_photo_accepted_has_pictures",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="refused") | ~Q(refusal=""), name="trees_photo_refused_has_reason"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["sha256"], name="trees_photo_sha256"),
+            models.Index(fields=["received_at"], condition=Q(state="received"), name="trees_photo_waiting"),
+        ]
+
+
+class Review(models.Model):
+    """A reviewer's decision about a tree."""
+
+    class Decision(models.TextChoices):
+        APPROVED = "approved", _("approved")
+        REJECTED = "rejected", _("rejected")
+
+    class Reason(models.TextChoices):
+        BAD_PHOTO = "bad_photo", _("The photo does not show the tree clearly")
+        WRONG_SPECIES = "wrong_species", _("The species is wrong")
+        WRONG_SIZE = "wrong_size", _("The size does not fit the photo")
+        WRONG_PLACE = "wrong_place", _("The position is not in the village")
+        DUPLICATE = "duplicate", _("The tree is registered already")
+        TENURE = "tenure", _("The tenure is not clear")
+        OTHER = "other", _("Another reason, see the note")
+
+    tree = models.ForeignKey(Tree, models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    decision = models.CharField(max_length=8, choices=Decision)
+    reason = models.CharField(max_length=20, choices=Reason, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(decision="approved") | ~Q(reason=""), name="trees_review_rejection_has_reason"
+            ),
+            models.CheckConstraint(condition=~Q(reason="other") | ~Q(note=""), name="trees_review_other_has_note"),
+        ]

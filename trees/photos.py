@@ -1,0 +1,180 @@
+"""Photos of trees: looked at when they arrive, decoded and re-encoded by a task afterwards.
+
+The header decides at once whether a file can be a photo; only the task decodes it, and a picture that cannot be
+decoded is refused with the reason. Public pictures are new JPEGs without any metadata.
+"""
+
+import hashlib
+import io
+import math
+import secrets
+import warnings
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage, storages
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
+from carbonsink.states import move
+from trees.models import Photo, Tree
+
+FORMATS = ["JPEG", "MPO", "PNG", "WEBP", "HEIF"]
+# Only JPEG can be decoded at a fraction of its size; the others are capped at what fits into a worker.
+MAX_PIXELS = {"JPEG": settings.PHOTO_MAX_PIXELS, "MPO": settings.PHOTO_MAX_PIXELS}
+MAX_PIXELS_OTHERS = 24_000_000
+LARGE, SMALL, QUALITY = 1600, 400, 82
+
+
+def check_header(file: BinaryIO) -> None:
+    """Raises DomainError unless the file begins like a photo of an allowed kind and size. Decodes nothing."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size > settings.PHOTO_MAX_BYTES:
+        raise DomainError(
+            "photo_too_large",
+            _("The photo has more than %(mb)s MB. Take it again with a lower resolution.")
+            % {"mb": settings.PHOTO_MAX_BYTES // 2**20},
+            status=413,
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
+                pixels, form = image.width * image.height, image.format or ""
+    except Image.DecompressionBombError:
+        pixels, form = MAX_PIXELS_OTHERS + settings.PHOTO_MAX_PIXELS, ""
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError) as error:
+        raise DomainError(
+            "not_a_photo", _("This file is not a photo (JPEG, PNG, WebP or HEIC). Choose another one.")
+        ) from error
+    finally:
+        file.seek(0)
+    if pixels > MAX_PIXELS.get(form, MAX_PIXELS_OTHERS):
+        raise DomainError(
+            "photo_too_large",
+            _("The photo has too many pixels. Take it again with a lower resolution."),
+            status=413,
+        )
+
+
+def take_photo(tree: Tree, file: BinaryIO, *, officer: User) -> Photo:
+    """Keeps an arriving photo as evidence and has it processed. The same file twice for a tree: the same photo.
+
+    The file is stored under its SHA-256 before the row is written, so that a crash between leaves nothing half done.
+    """
+    check_header(file)
+    content = file.read()
+    sha256 = hashlib.sha256(content).hexdigest()
+    known = tree.photos.filter(sha256=sha256).first()
+    if known is not None:
+        return known
+    evidence = storages["evidence"]
+    name = f"{sha256[:2]}/{sha256}"
+    if not evidence.exists(name):
+        name = evidence.save(name, ContentFile(content))
+    photo, _made = Photo.objects.get_or_create(
+        tree=tree, sha256=sha256, defaults={"original": name, "uploaded_by": officer}
+    )
+    from trees.tasks import process_photo
+
+    transaction.on_commit(lambda: process_photo.delay(photo.pk), robust=True)
+    return photo
+
+
+def process(photo: Photo) -> None:
+    """Decodes a received photo, makes its public pictures and moves it to accepted, or to refused with the reason."""
+    try:
+        with photo.original.open("rb") as file:
+            found = read(file)
+    except DomainError as error:
+        move(photo, Photo.State.REFUSED, reason=error.code, refusal=error.message)
+        return
+    token = secrets.token_hex(16)
+    names = {
+        size: default_storage.save(f"trees/{token[:2]}/{token}-{size}.jpg", ContentFile(found.pop(size)))
+        for size in ("large", "small")
+    }
+    move(photo, Photo.State.ACCEPTED, **names, **found)
+
+
+def read(file: BinaryIO) -> dict[str, Any]:
+    """Decodes a photo: `large` and `small` JPEG bytes, `dhash`, and what its EXIF says (private columns)."""
+    unreadable = DomainError("unreadable", _("The photo is damaged and cannot be read. Take it again."))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=FORMATS) as image:
+                exif = read_exif(image)
+                # draft() compares with the photo's own aspect; a square would switch it off.
+                scale = LARGE / max(image.size)
+                image.draft("RGB", (math.ceil(image.width * scale), math.ceil(image.height * scale)))
+                image.load()
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        TypeError,
+        ZeroDivisionError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise unreadable from error
+    upright.thumbnail((LARGE, LARGE), Image.Resampling.BICUBIC)
+    if min(upright.size) < 50:
+        raise DomainError("too_small", _("The photo is too small to show a tree. Take it again."))
+    large = _jpeg(upright)
+    upright.thumbnail((SMALL, SMALL), Image.Resampling.BICUBIC)
+    return {"large": large, "small": _jpeg(upright), "dhash": dhash(upright), **exif}
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    clean = Image.new("RGB", image.size)  # A new image carries no EXIF, ICC profile or comment along.
+    clean.paste(image)
+    buffer = io.BytesIO()
+    clean.save(buffer, "JPEG", quality=QUALITY, progressive=True)
+    return buffer.getvalue()
+
+
+def dhash(image: Image.Image) -> int:
+    """64-bit difference hash, signed: near-same pictures differ in few bits."""
+    grey = image.convert("L").resize((9, 8), Image.Resampling.BILINEAR)
+    pixels = grey.tobytes()
+    bits = "".join("1" if pixels[9 * y + x] > pixels[9 * y + x + 1] else "0" for y in range(8) for x in range(8))
+    value = int(bits, 2)
+    return value - 2**64 if value >= 2**63 else value
+
+
+def read_exif(image: Image.Image) -> dict[str, Any]:
+    """Time and position a camera wrote, as far as they make sense; EXIF is often broken and never trusted."""
+    found: dict[str, Any] = {"exif_taken_at": None, "exif_lon": None, "exif_lat": None}
+    with suppress(Exception):  # Broken EXIF raises nearly anything, and only means that there is none.
+        exif = image.getexif()
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        text = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+        if text:
+            taken = timezone.make_aware(datetime.strptime(str(text)[:19], "%Y:%m:%d %H:%M:%S"))
+            if taken <= timezone.now() + timedelta(days=1):
+                found["exif_taken_at"] = taken
+    with suppress(Exception):
+        gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef] in ("S", b"S"))
+        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef] in ("W", b"W"))
+        if abs(lat) <= 90 and abs(lon) <= 180 and (lat, lon) != (0, 0):
+            found |= {"exif_lat": lat, "exif_lon": lon}
+    return found
+
+
+def _degrees(parts: Any, negative: bool) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    value = degrees + minutes / 60 + seconds / 3600
+    if not math.isfinite(value):
+        raise ValueError("not a position")
+    return -value if negative else value

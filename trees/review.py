@@ -1,0 +1,58 @@
+"""The reviewer's decisions: a tree becomes part of the scheme, or goes back with a reason."""
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
+from carbonsink.states import move
+from trees.models import Enrolment, Household, Photo, Review, Tree
+
+
+@transaction.atomic
+def approve_tree(tree: Tree, *, reviewer: User) -> Enrolment:
+    """Enrols a tree for the programme's vintages, from this year on.
+
+    Raises DomainError when the reviewer registered it, no photo is accepted, the household has its most trees, or the
+    tree is not waiting for review.
+    """
+    if tree.registered_by_id == reviewer.pk:
+        raise DomainError("same_person", _("You registered this tree: somebody else must review it."), status=403)
+    if not tree.photos.filter(state=Photo.State.ACCEPTED).exists():
+        raise DomainError("no_photo", _("The tree has no accepted photo yet. Wait for it, or ask for another one."))
+    household = Household.objects.select_for_update().get(pk=tree.household_id)
+    most = household.programme.max_trees_per_household
+    if household.trees.filter(state__in=[Tree.State.APPROVED, Tree.State.SUSPENDED]).count() >= most:
+        raise DomainError("household_full", _("The household has its %(most)s trees already.") % {"most": most})
+    now = timezone.now()
+    first = timezone.localtime(now).year
+    # The enrolment comes first, so that whoever listens to the move finds it. A tree that is not waiting makes the
+    # move fail, and takes the enrolment with it.
+    if tree.state != Tree.State.SUBMITTED:
+        raise DomainError("wrong_state", _("This tree is not waiting for review. Reload the page."), status=409)
+    enrolment = Enrolment.objects.create(
+        tree=tree,
+        first_vintage=first,
+        last_vintage=first + household.programme.vintages - 1,
+        dbh_cm=tree.dbh_cm,
+        measured_on=tree.measured_on,
+        registered_by=tree.registered_by,
+        approved_by=reviewer,
+        approved_at=now,
+    )
+    Review.objects.create(tree=tree, reviewer=reviewer, decision=Review.Decision.APPROVED)
+    move(tree, Tree.State.APPROVED, by=reviewer)
+    return enrolment
+
+
+@transaction.atomic
+def reject_tree(tree: Tree, *, reviewer: User, reason: str, note: str = "") -> Review:
+    """Sends a tree back to the officer with a coded reason. DomainError when it is not waiting for review."""
+    if reason == Review.Reason.OTHER and not note.strip():
+        raise DomainError("no_reason", _("Write in the note what the officer should correct."))
+    review = Review.objects.create(
+        tree=tree, reviewer=reviewer, decision=Review.Decision.REJECTED, reason=reason, note=note.strip()
+    )
+    move(tree, Tree.State.REJECTED, by=reviewer, reason=reason)
+    return review

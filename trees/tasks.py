@@ -1,0 +1,27 @@
+"""Celery rings the bell; the photo's state says what is to do."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from trees import photos
+from trees.models import Photo
+
+
+@shared_task
+def process_photo(photo_id: int) -> None:
+    """Processes one received photo. Twice or late does no harm: only a received one is processed."""
+    photo = Photo.objects.filter(pk=photo_id, state=Photo.State.RECEIVED).first()
+    if photo is not None:
+        photos.process(photo)
+
+
+@shared_task
+def sweep_photos() -> None:
+    """Rings again for photos whose bell was missed."""
+    waiting = Photo.objects.filter(
+        state=Photo.State.RECEIVED, received_at__lt=timezone.now() - timedelta(seconds=30)
+    ).order_by("received_at")
+    for pk in waiting.values_list("pk", flat=True)[:200]:
+        process_photo.delay(pk)

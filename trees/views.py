@@ -1,0 +1,133 @@
+"""Pages of the registry: the officer's, the reviewer's, and public pictures."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Count, Q
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from carbonsink.accounts.roles import OFFICER, REVIEWER
+from carbonsink.accounts.views import role_required
+from carbonsink.errors import DomainError
+from carbonsink.pages import form_page
+from trees import photos, registration, review
+from trees.forms import HouseholdForm, RejectForm, TreeForm
+from trees.models import Household, Tree
+
+
+@role_required(OFFICER)
+def officer(request: HttpRequest) -> HttpResponse:
+    """The officer's households, newest first, with how far their trees are."""
+    households = (
+        Household.objects.visible_to(request.user)
+        .select_related("village")
+        .annotate(
+            trees_in_all=Count("trees"),
+            trees_approved=Count("trees", filter=Q(trees__state=Tree.State.APPROVED)),
+            trees_rejected=Count("trees", filter=Q(trees__state=Tree.State.REJECTED)),
+        )
+        .order_by("-registered_at")[:100]
+    )
+    return render(request, "trees/officer.html", {"households": households})
+
+
+@role_required(OFFICER)
+def new_household(request: HttpRequest) -> HttpResponse:
+    """Registers a household."""
+
+    def act(data: dict[str, Any]) -> HttpResponse:
+        village = data.pop("village")
+        household = registration.register_household(officer=request.user, village_code=village.code, **data)
+        messages.success(request, _("The household is registered. Add its bank account and its trees."))
+        return redirect("trees:household", household.public_id)
+
+    form = HouseholdForm(request.POST or None, officer=request.user)
+    return form_page(request, form, "trees/household_form.html", act, consent_text=form.consent_text)
+
+
+@role_required(OFFICER, REVIEWER)
+def household(request: HttpRequest, public_id: str) -> HttpResponse:
+    """A household with its trees, as its officer and reviewer see it."""
+    found = get_object_or_404(Household.objects.visible_to(request.user).select_related("village"), public_id=public_id)
+    trees = found.trees.select_related("species").prefetch_related("photos", "reviews").order_by("ordinal")
+    return render(request, "trees/household.html", {"household": found, "trees": trees})
+
+
+@role_required(OFFICER)
+def new_tree(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Registers a tree with its photo: both or neither."""
+    found = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
+
+    @transaction.atomic
+    def act(data: dict[str, Any]) -> HttpResponse:
+        photo = data.pop("photo")
+        photos.check_header(photo)
+        tree = registration.register_tree(officer=request.user, household=found, **data)
+        photos.take_photo(tree, photo, officer=request.user)
+        messages.success(request, _("Tree %(number)s is registered.") % {"number": tree.number})
+        return redirect("trees:new-tree", found.public_id)
+
+    newest = found.trees.order_by("-ordinal").first()
+    remembered = {"species": newest.species_id, "planted_year": newest.planted_year} if newest else {}
+    form = TreeForm(request.POST or None, request.FILES or None, initial=remembered)
+    return form_page(request, form, "trees/tree_form.html", act, household=found)
+
+
+@role_required(REVIEWER)
+def review_queue(request: HttpRequest) -> HttpResponse:
+    """Trees that wait for a review in the reviewer's area, oldest first."""
+    waiting = (
+        Tree.objects.visible_to(request.user)
+        .filter(state=Tree.State.SUBMITTED)
+        .select_related("species", "household__village")
+        .prefetch_related("photos")
+        .order_by("registered_at", "pk")[:60]
+    )
+    return render(request, "trees/review_queue.html", {"trees": waiting})
+
+
+@role_required(REVIEWER)
+def review_tree(request: HttpRequest, number: str) -> HttpResponse:
+    """One tree under review; sending the form rejects it."""
+    tree = _reviewed(request, number)
+
+    def act(data: dict[str, Any]) -> HttpResponse:
+        review.reject_tree(tree, reviewer=request.user, **data)
+        messages.success(request, _("Tree %(number)s went back to the officer.") % {"number": tree.number})
+        return redirect("trees:review")
+
+    return form_page(request, RejectForm(request.POST or None), "trees/review_tree.html", act, tree=tree)
+
+
+@role_required(REVIEWER)
+@require_POST
+def approve(request: HttpRequest, number: str) -> HttpResponse:
+    """Approves a tree."""
+    tree = _reviewed(request, number)
+    try:
+        review.approve_tree(tree, reviewer=request.user)
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("trees:review-tree", number)
+    messages.success(request, _("Tree %(number)s is approved.") % {"number": tree.number})
+    return redirect("trees:review")
+
+
+def _reviewed(request: HttpRequest, number: str) -> Tree:
+    trees = Tree.objects.visible_to(request.user).select_related("species", "household__village")
+    return get_object_or_404(trees.prefetch_related("photos", "reviews__reviewer"), number=number)
+
+
+@require_safe
+def picture(request: HttpRequest, name: str) -> FileResponse:
+    """A public picture. Its name is random and its content never changes."""
+    if not default_storage.exists(f"trees/{name}"):
+        raise Http404
+    file = default_storage.open(f"trees/{name}")
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(file, content_type="image/jpeg", headers=headers)
