@@ -63,7 +63,7 @@ lint: venv  ## Style, types, templates, missing migrations
 	check "ruff check" $(PY) -m ruff check .; \
 	check "ruff format" $(PY) -m ruff format --check .; \
 	check "djhtml" $(PY) -m djhtml --check templates; \
-	check "mypy" $(PY) -m mypy carbonsink trees purchases payouts; \
+	check "mypy" env DEPLOYMENT=test $(PY) -m mypy carbonsink trees purchases payouts; \
 	check "makemigrations" env DEPLOYMENT=test $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run; \
 	if [ -n "$$failed" ]; then echo "Lint failed." >&2; exit 1; fi
 

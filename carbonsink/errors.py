@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import Promise
 
 
 class DomainError(Exception):
@@ -14,10 +15,10 @@ class DomainError(Exception):
     `status` is the HTTP status (4xx); `details` are extra JSON-able values for the API.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, **details: Any) -> None:
+    def __init__(self, code: str, message: str | Promise, status: int = 400, **details: Any) -> None:
         super().__init__(str(message))
         self.code = code
-        self.message = message
+        self.message = str(message)
         self.status = status
         self.details = details
 

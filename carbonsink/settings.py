@@ -297,7 +297,9 @@ PAYOUT_MINIMUM_FEN = env.int("PAYOUT_MINIMUM_FEN", 1)
 PAYOUT_APPROVAL_ABOVE_FEN = env.int("PAYOUT_APPROVAL_ABOVE_FEN", 500_000)
 ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
 SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
-GATEWAY_SETTLEMENT_NAMES = env.json("GATEWAY_SETTLEMENT_NAMES", {"财付通支付科技有限公司": "wechatpay"})
+GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
+    env.json("GATEWAY_SETTLEMENT_NAMES", {"财付通支付科技有限公司": "wechatpay"})
+)
 
 # The rules of holding sinks until they are paid.
 HOLD_MINUTES = env.int("HOLD_MINUTES", 15)

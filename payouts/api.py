@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE, OFFICER
 from carbonsink.errors import DomainError
 from payouts.accounts import approve_account, enter_account
@@ -50,7 +51,7 @@ class BankAccounts(APIView):
         household = Household.objects.visible_to(request.user).filter(public_id=data.pop("household")).first()
         if household is None:
             raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
-        account = enter_account(officer=request.user, household=household, **data)
+        account = enter_account(officer=signed_in(request), household=household, **data)
         return Response(BankAccountOut(account).data, status.HTTP_201_CREATED)
 
 
@@ -63,5 +64,5 @@ class BankAccountApproval(APIView):
     @extend_schema(request=None, responses=BankAccountOut)
     def post(self, request: Request, pk: int) -> Response:
         account = get_object_or_404(BankAccount, pk=pk)
-        approve_account(account, by=request.user)
+        approve_account(account, by=signed_in(request))
         return Response(BankAccountOut(account).data)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
 from django.db import connection
@@ -110,7 +111,7 @@ def _illegal_moves(model: type[Stateful]) -> list[str]:
     return _rows(forbidden, [label, pairs]) + _rows(strayed, [label])
 
 
-def _rows(query: str, params: list[object] | None = None) -> list[str]:
+def _rows(query: str, params: list[Any] | None = None) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return [str(row[0]) for row in cursor.fetchmany(10)]

@@ -4,6 +4,7 @@ PostgreSQL is the queue: a run only writes what is to be sent. `payouts.sending`
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -110,7 +111,7 @@ def run_payouts(bank: str | None = None) -> Run:
 
 def _write_payouts(bank: str) -> list[int]:
     """Payouts, the settlements of the lines they take, and their ledger entries; returns the payouts' ids."""
-    values = {
+    values: dict[str, Any] = {
         "bank": bank,
         "now": timezone.now(),
         "minimum": settings.PAYOUT_MINIMUM_FEN,

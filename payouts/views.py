@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from carbonsink import qr
+from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import OFFICER
 from carbonsink.accounts.views import role_required
 from carbonsink.ledger.models import Line
@@ -27,7 +28,7 @@ def new_account(request: HttpRequest, public_id: str) -> HttpResponse:
     household = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
 
     def act(data: dict[str, Any]) -> HttpResponse:
-        enter_account(officer=request.user, household=household, **data)
+        enter_account(officer=signed_in(request), household=household, **data)
         messages.success(request, _("The account is stored. Somebody else approves it before money goes there."))
         return redirect("trees:household", public_id)
 

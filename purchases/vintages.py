@@ -1,5 +1,7 @@
 """Opening vintages: one sink for each enrolled tree, and the stock that counts them."""
 
+from typing import Any
+
 from django.db import connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import Coalesce, Now
@@ -30,7 +32,7 @@ _ADD_STOCK = """
     RETURNING 1"""
 
 
-def _open(which: str, params: list[object]) -> int:
+def _open(which: str, params: list[Any]) -> int:
     """Inserts missing sinks for which the condition holds, counts them into the stock, returns how many."""
     sql = f"""
         WITH made AS ({_INSERT_SINKS.format(which=which)}), stocked AS ({_ADD_STOCK})

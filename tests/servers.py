@@ -25,6 +25,10 @@ if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
         pytest.exit(str(error), returncode=1)
     os.environ.update(_started.environment)
 
+# Each worker has a Redis database of its own, as it has one of PostgreSQL.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{int(_worker) % 16}"
+
 
 def pytest_unconfigure() -> None:
     """Stops what was started here."""

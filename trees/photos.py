@@ -11,7 +11,7 @@ import secrets
 import warnings
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -105,7 +105,7 @@ def process(photo: Photo) -> None:
     move(photo, Photo.State.ACCEPTED, **names, **found)
 
 
-def read(file: BinaryIO) -> dict[str, Any]:
+def read(file: IO[bytes]) -> dict[str, Any]:
     """Decodes a photo: `large` and `small` JPEG bytes, `dhash`, and what its EXIF says (private columns)."""
     unreadable = DomainError("unreadable", _("The photo is damaged and cannot be read. Take it again."))
     try:

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import OFFICER, REVIEWER
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
@@ -42,11 +43,11 @@ def new_household(request: HttpRequest) -> HttpResponse:
 
     def act(data: dict[str, Any]) -> HttpResponse:
         village = data.pop("village")
-        household = registration.register_household(officer=request.user, village_code=village.code, **data)
+        household = registration.register_household(officer=signed_in(request), village_code=village.code, **data)
         messages.success(request, _("The household is registered. Add its bank account and its trees."))
         return redirect("trees:household", household.public_id)
 
-    form = HouseholdForm(request.POST or None, officer=request.user)
+    form = HouseholdForm(request.POST or None, officer=signed_in(request))
     return form_page(request, form, "trees/household_form.html", act, consent_text=form.consent_text)
 
 
@@ -67,8 +68,8 @@ def new_tree(request: HttpRequest, public_id: str) -> HttpResponse:
     def act(data: dict[str, Any]) -> HttpResponse:
         photo = data.pop("photo")
         photos.check_header(photo)
-        tree = registration.register_tree(officer=request.user, household=found, **data)
-        photos.take_photo(tree, photo, officer=request.user)
+        tree = registration.register_tree(officer=signed_in(request), household=found, **data)
+        photos.take_photo(tree, photo, officer=signed_in(request))
         messages.success(request, _("Tree %(number)s is registered.") % {"number": tree.number})
         return redirect("trees:new-tree", found.public_id)
 
@@ -97,7 +98,7 @@ def review_tree(request: HttpRequest, number: str) -> HttpResponse:
     tree = _reviewed(request, number)
 
     def act(data: dict[str, Any]) -> HttpResponse:
-        review.reject_tree(tree, reviewer=request.user, **data)
+        review.reject_tree(tree, reviewer=signed_in(request), **data)
         messages.success(request, _("Tree %(number)s went back to the officer.") % {"number": tree.number})
         return redirect("trees:review")
 
@@ -110,7 +111,7 @@ def approve(request: HttpRequest, number: str) -> HttpResponse:
     """Approves a tree."""
     tree = _reviewed(request, number)
     try:
-        review.approve_tree(tree, reviewer=request.user)
+        review.approve_tree(tree, reviewer=signed_in(request))
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("trees:review-tree", number)

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -94,3 +95,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def has_role(self, *roles: str) -> bool:
         """Whether the user is active and has one of the roles."""
         return self.is_active and not self.roles.isdisjoint(roles)
+
+
+def signed_in(request: Any) -> User:
+    """The user of a request that only signed-in users can make."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user

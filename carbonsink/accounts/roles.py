@@ -50,7 +50,7 @@ def grant_permissions(apps: Any = global_apps, **_: Any) -> None:
     Permission = global_apps.get_model("auth", "Permission")
     for role, models in PERMISSIONS.items():
         group, _made = Group.objects.get_or_create(name=role)
-        wanted = []
+        wanted: list[Any] = []
         for label, letters in models.items():
             app_label, model = label.split(".")
             codenames = [f"{_ACTIONS[letter]}_{model}" for letter in letters]

@@ -91,9 +91,7 @@ def verify_wechat_request(
     rsa_check(key, message, parts["signature"])
 
 
-def wechat_headers(
-    body: bytes, key: rsa.RSAPrivateKey, *, key_id: str, timestamp: int, nonce: str
-) -> dict[str, str]:
+def wechat_headers(body: bytes, key: rsa.RSAPrivateKey, *, key_id: str, timestamp: int, nonce: str) -> dict[str, str]:
     """The headers by which WeChat Pay signs a response or a notification."""
     return {
         "Wechatpay-Timestamp": str(timestamp),
@@ -106,9 +104,7 @@ def wechat_headers(
 
 def seal(apiv3_key: bytes, plaintext: bytes, *, nonce: str, associated_data: str) -> str:
     """AES-256-GCM, base64; the 16-byte tag is at the end."""
-    return base64.b64encode(
-        AESGCM(apiv3_key).encrypt(nonce.encode(), plaintext, associated_data.encode())
-    ).decode()
+    return base64.b64encode(AESGCM(apiv3_key).encrypt(nonce.encode(), plaintext, associated_data.encode())).decode()
 
 
 def bank_request_message(sent: Sent, timestamp: str, nonce: str) -> bytes:

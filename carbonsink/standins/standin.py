@@ -53,7 +53,7 @@ class Standin(ABC):
 
 def current() -> Standin:
     standin = current_app.extensions["standin"]
-    assert isinstance(standin, Standin)  # noqa: S101
+    assert isinstance(standin, Standin)
     return standin
 
 

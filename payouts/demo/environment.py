@@ -25,6 +25,7 @@ def settings(directory: Path, *, port: int, standins: dict[str, str]) -> dict[st
     """
     return {
         "DEPLOYMENT": "demo",
+        "PAYOUT_RUN_SECONDS": "20",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "MEDIA_ROOT": str(directory / "media"),
@@ -65,6 +66,7 @@ def _secrets(directory: Path) -> dict[str, str]:
             "SECRET_KEY": secrets.token_urlsafe(48),
             "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
             "FIELD_LOOKUP_KEYS": f"k1:{secrets.token_hex(32)}",
+            "DEMO_PASSWORD": secrets.token_urlsafe(9),
         }
         _write_private(path, json.dumps(made, indent=2))
     return dict(json.loads(path.read_text()))

@@ -8,7 +8,7 @@ from stdnum.cn import ric
 from stdnum.iso7064 import mod_11_10
 
 SURNAMES = "滚吴石杨龙潘梁王张陆韦蒙"
-GIVEN = "秀英 老山 正华 桂花 光荣 小妹 再发 银花 成龙 应祥 昌明 金妹".split()
+GIVEN = ["秀英", "老山", "正华", "桂花", "光荣", "小妹", "再发", "银花", "成龙", "应祥", "昌明", "金妹"]
 BANK_NAME = "中国邮政储蓄银行从江县支行"
 # 403 is the postal savings bank's number among the banks; the branch digits are made up.
 BANK_CODE = "40371300001" + mod_11_10.calc_check_digit("40371300001")

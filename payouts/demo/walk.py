@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -95,7 +96,7 @@ class Walk:
             self.officer.call("POST", f"/trees/{tree['number']}/photos", files=picture)
             self.numbers.append(tree["number"])
         for number in self.numbers:
-            wait_for("The photo's processing", lambda number=number: self._photo_is_accepted(number))
+            wait_for("The photo's processing", partial(self._photo_is_accepted, number))
         return Step(f"{TREES} trees registered, photos accepted", None, self.numbers[0])
 
     def _photo_is_accepted(self, number: str) -> bool:

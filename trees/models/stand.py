@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
-from django.core.files.storage import storages
+from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
@@ -134,7 +134,7 @@ class Enrolment(models.Model):
         ]
 
 
-def evidence_storage() -> object:
+def evidence_storage() -> Storage:
     """Where originals are kept; never served."""
     return storages["evidence"]
 

@@ -23,9 +23,7 @@ class Command(BaseCommand):
 
     def rotate(self, model: Any, names: list[str]) -> None:
         ids = list(model._base_manager.order_by("pk").values_list("pk", flat=True))
-        for start in track(
-            range(0, len(ids), BATCH), description=model._meta.label, disable=not self.stdout.isatty()
-        ):
+        for start in track(range(0, len(ids), BATCH), description=model._meta.label, disable=not self.stdout.isatty()):
             with transaction.atomic():
                 for row in model._base_manager.select_for_update().filter(pk__in=ids[start : start + BATCH]):
                     row.save(update_fields=names)

@@ -76,9 +76,7 @@ def transfer(
     known = db.execute("SELECT * FROM transfers WHERE out_no = ?", (order.out_no,)).fetchone()
     if known is not None:
         if known["body_sha256"] != body_sha256:
-            raise RefusalError(
-                409, "OUT_NO_USED", "This out_no was used with another body; nothing was done."
-            )
+            raise RefusalError(409, "OUT_NO_USED", "This out_no was used with another body; nothing was done.")
         return dict(json.loads(known["answer"]))
     available = balance(db, keys.ESCROW_ACCOUNT) - held(db)
     if order.fen > available:
@@ -127,9 +125,7 @@ def _obstacle(db: sqlite3.Connection, row: sqlite3.Row) -> str:
     return ""
 
 
-def _book_both_sides(
-    db: sqlite3.Connection, row: sqlite3.Row, at: float, escrow_fen: int, remittance: str
-) -> None:
+def _book_both_sides(db: sqlite3.Connection, row: sqlite3.Row, at: float, escrow_fen: int, remittance: str) -> None:
     shared = (remittance, row["bank_reference"], row["out_no"])
     book(db, Movement(keys.ESCROW_ACCOUNT, escrow_fen, row["to_name"], row["to_account"], *shared), at)
     book(db, Movement(row["to_account"], -escrow_fen, ESCROW_NAME, keys.ESCROW_ACCOUNT, *shared), at)
@@ -149,9 +145,7 @@ def give_back(db: sqlite3.Connection, out_no: str, reason: str, now: float) -> s
     if row["status"] == "returned":
         return row
     if row["status"] != "succeeded":
-        raise RefusalError(
-            409, "NOT_SUCCEEDED", f"Only a succeeded transfer returns; this is {row['status']}."
-        )
+        raise RefusalError(409, "NOT_SUCCEEDED", f"Only a succeeded transfer returns; this is {row['status']}.")
     _book_both_sides(db, row, now, row["fen"], f"退票 {out_no} {reason}")
     db.execute(
         "UPDATE transfers SET status = 'returned', reason = ?, returned_at = ? WHERE out_no = ?",

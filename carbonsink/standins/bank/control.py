@@ -19,9 +19,7 @@ def credit() -> dict[str, Any]:
     terms = {
         "fen": fields.whole(data, "fen"),
         "counterparty_name": fields.text(data, "counterparty_name", r"\S.{0,69}"),
-        "counterparty_account": fields.text(
-            data, "counterparty_account", r"\d{8,32}", default=book.CLEARING_ACCOUNT
-        ),
+        "counterparty_account": fields.text(data, "counterparty_account", r"\d{8,32}", default=book.CLEARING_ACCOUNT),
         "remittance": fields.text(data, "remittance", r"\S.{0,139}"),
         "reference": fields.text(data, "reference", r"\S{1,64}"),
     }
@@ -60,12 +58,10 @@ def accounts() -> dict[str, Any]:
 def whole_book() -> dict[str, Any]:
     out_no, account = request.args.get("out_no"), request.args.get("account")
     movements = (
-        "SELECT * FROM movements WHERE (?1 IS NULL OR out_no = ?1) AND (?2 IS NULL OR account = ?2)"
-        " ORDER BY serial"
+        "SELECT * FROM movements WHERE (?1 IS NULL OR out_no = ?1) AND (?2 IS NULL OR account = ?2) ORDER BY serial"
     )
     transfers = (
-        "SELECT * FROM transfers WHERE (?1 IS NULL OR out_no = ?1) AND (?2 IS NULL OR to_account = ?2)"
-        " ORDER BY rowid"
+        "SELECT * FROM transfers WHERE (?1 IS NULL OR out_no = ?1) AND (?2 IS NULL OR to_account = ?2) ORDER BY rowid"
     )
     with teller().store.transaction() as db:
         book.complete_due(db, time.time())

@@ -68,8 +68,7 @@ def enqueue(db: sqlite3.Connection, trade: dict[str, Any], url: str, apiv3_key: 
         },
     }
     db.execute(
-        "INSERT INTO notifications (id, transaction_id, out_trade_no, url, body, next_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO notifications (id, transaction_id, out_trade_no, url, body, next_at) VALUES (?, ?, ?, ?, ?, ?)",
         (
             event_id,
             trade["transaction_id"],
@@ -137,9 +136,7 @@ class Notifier:
     def _claim(self) -> sqlite3.Row | None:
         query = "SELECT * FROM notifications WHERE state = 'pending' ORDER BY next_at"
         with self._store.transaction() as db:
-            waiting: list[sqlite3.Row] = [
-                row for row in db.execute(query) if row["id"] not in self._in_flight
-            ]
+            waiting: list[sqlite3.Row] = [row for row in db.execute(query) if row["id"] not in self._in_flight]
         pause = waiting[0]["next_at"] - time.time() if waiting else None
         if pause is not None and pause <= 0:
             self._in_flight.add(waiting[0]["id"])

@@ -78,9 +78,7 @@ def state(db: sqlite3.Connection, order: sqlite3.Row) -> str:
     return "CLOSED" if order["closed"] else "NOTPAY"
 
 
-def act(
-    db: sqlite3.Connection, order: sqlite3.Row, action: str, now: float, fee_rate: Decimal
-) -> sqlite3.Row | None:
+def act(db: sqlite3.Connection, order: sqlite3.Row, action: str, now: float, fee_rate: Decimal) -> sqlite3.Row | None:
     """What the payer presses; the new transaction when money is captured."""
     paid = bool(captures(db, order["out_trade_no"]))
     if action == "pay_again" and not paid:
@@ -103,8 +101,7 @@ def _capture(db: sqlite3.Connection, order: sqlite3.Row, now: float, fee_rate: D
     number, fen, fee_fen = order["out_trade_no"], order["fen"], fee(order["fen"], fee_rate)
     transaction_id = "4200000109" + _digits(now, 10)
     db.execute(
-        "INSERT INTO transactions (transaction_id, out_trade_no, fen, fee_fen, paid_at)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO transactions (transaction_id, out_trade_no, fen, fee_fen, paid_at) VALUES (?, ?, ?, ?, ?)",
         (transaction_id, number, fen, fee_fen, now),
     )
     book(db, now, transaction_id, "交易", fen, note=number)
