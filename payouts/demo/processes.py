@@ -165,7 +165,7 @@ class Platform:
             yield
             return
         stamp.unlink(missing_ok=True)
-        say("Packing the files of the pages, which takes half a minute and is kept …")
+        say("Collecting the files of the pages …")
         command = self._begin("collectstatic", "--noinput", "--clear", "--verbosity=0")
         try:
             yield
