@@ -4,10 +4,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register, run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+TAG = "carbonsink"
 
 
-@register()
+@register(TAG)
 def production_has_no_standins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """In production nothing may stand in for a gateway or bank, and every address must be public HTTPS."""
     if not settings.IS_PRODUCTION:
@@ -33,7 +36,7 @@ def production_has_no_standins(app_configs: Any, **kwargs: Any) -> list[CheckMes
     return errors
 
 
-@register()
+@register(TAG)
 def keys_are_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Signing keys are files: production needs the ones of each offered gateway and of the certificates."""
     if not settings.IS_PRODUCTION:
@@ -46,3 +49,18 @@ def keys_are_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         for name in needed
         if not getattr(settings, name)
     ]
+
+
+@register(TAG)
+def a_bank_pays_households(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Without a bank nothing is ever paid out."""
+    if settings.PAYOUT_BANK:
+        return []
+    return [Warning("PAYOUT_BANK is not set: households are paid by no one.", id="carbonsink.W001")]
+
+
+def refuse_errors() -> None:
+    """For servers, which run no checks by themselves: raises ImproperlyConfigured when one of ours fails."""
+    errors = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
+    if errors:
+        raise ImproperlyConfigured(" ".join(str(error.msg) for error in errors))

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from carbonsink.errors import DomainError
 
-_YUAN = re.compile(r"-?(0|[1-9]\d*)(\.\d{1,2})?")
+_YUAN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{1,2})?")
 
 
 def yuan(fen: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -73,7 +74,10 @@ def move_many(
         assignments.append(f"{quote(field.column)} = %s")
         value = getattr(value, "pk", value)
         values.append(field.get_db_prep_save(value, connection))
-    chosen, chosen_params = queryset.order_by().values("pk").query.sql_with_params()
+    try:
+        chosen, chosen_params = queryset.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:  # Django knows without asking that no row can match.
+        return []
     table, pk = quote(model._meta.db_table), quote(model._meta.pk.column)
     # Only names of tables and columns are put into the text; all values are parameters.
     sql = f"""

@@ -60,6 +60,12 @@ def whole(vintage: int, division: Division) -> Area:
     return found.get(division.code, Area(division, 0, 0, 0))
 
 
-def provinces(vintage: int) -> list[Area]:
-    """The provinces that have trees on sale."""
-    return list(_sums(vintage, "", Division.DIGITS["province"]).values())
+def first_choice(vintage: int) -> list[Area]:
+    """The widest areas among which there is a choice: those below the smallest area that holds all trees."""
+    places = list(_sums(vintage, "", Division.DIGITS["province"]).values())
+    while len(places) == 1:
+        deeper = below(vintage, places[0].division)
+        if not deeper:
+            break
+        places = deeper
+    return places

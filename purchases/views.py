@@ -29,9 +29,7 @@ SHOWN_TREES = 12
 def home(request: HttpRequest) -> HttpResponse:
     """The front page: what it is, what is unsold, and where."""
     tariff = vintages.current_tariff()
-    places = areas.provinces(tariff.vintage) if tariff else []
-    if tariff and len(places) == 1:
-        places = areas.below(tariff.vintage, places[0].division) or places
+    places = areas.first_choice(tariff.vintage) if tariff else []
     figures = {
         "total": sum(place.total for place in places),
         "sold": sum(place.sold for place in places),

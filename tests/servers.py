@@ -11,6 +11,8 @@ import pytest
 HERE = Path(__file__).resolve().parents[1] / ".test"
 
 os.environ["DEPLOYMENT"] = "test"
+# Playwright keeps an event loop in the tests' thread, which Django would take for an asynchronous caller.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 os.environ["STATIC_ROOT"] = str(HERE / "static")
 os.environ["MEDIA_ROOT"] = str(HERE / "media")
 (HERE / "static").mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
@@ -20,10 +21,12 @@ from trees.models import Household, Photo, Review, Species, Tree
 
 
 class HasRole(IsAuthenticated):
-    """Lets in users with one of the view's `roles`."""
+    """Lets in users with one of the view's `roles`. For other users there is nothing here (404)."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return super().has_permission(request, view) and signed_in(request).has_role(*view.roles)
+        if super().has_permission(request, view) and not signed_in(request).has_role(*view.roles):
+            raise Http404
+        return super().has_permission(request, view)
 
 
 class HouseholdIn(serializers.Serializer):

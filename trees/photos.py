@@ -8,6 +8,7 @@ import hashlib
 import io
 import math
 import secrets
+import struct
 import warnings
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -19,18 +20,23 @@ from django.core.files.storage import default_storage, storages
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.states import move
 from trees.models import Photo, Tree
 
-FORMATS = ["JPEG", "MPO", "PNG", "WEBP", "HEIF"]
+FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # MPO comes by way of JPEG.
 # Only JPEG can be decoded at a fraction of its size; the others are capped at what fits into a worker.
 MAX_PIXELS = {"JPEG": settings.PHOTO_MAX_PIXELS, "MPO": settings.PHOTO_MAX_PIXELS}
 MAX_PIXELS_OTHERS = 24_000_000
 LARGE, SMALL, QUALITY = 1600, 400, 82
+# What Pillow and libheif raise for files and metadata that are not what they seem.
+BROKEN = (
+    OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError,
+    EOFError, struct.error, Image.DecompressionBombError,
+)  # fmt: skip
 
 
 def check_header(file: BinaryIO) -> None:
@@ -51,7 +57,7 @@ def check_header(file: BinaryIO) -> None:
                 pixels, form = image.width * image.height, image.format or ""
     except Image.DecompressionBombError:
         pixels, form = MAX_PIXELS_OTHERS + settings.PHOTO_MAX_PIXELS, ""
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError) as error:
+    except BROKEN as error:
         raise DomainError(
             "not_a_photo", _("This file is not a photo (JPEG, PNG, WebP or HEIC). Choose another one.")
         ) from error
@@ -76,10 +82,7 @@ def take_photo(tree: Tree, file: BinaryIO, *, officer: User) -> Photo:
     known = tree.photos.filter(sha256=sha256).first()
     if known is not None:
         return known
-    evidence = storages["evidence"]
-    name = f"{sha256[:2]}/{sha256}"
-    if not evidence.exists(name):
-        name = evidence.save(name, ContentFile(content))
+    name = _keep(sha256, content)
     photo, _made = Photo.objects.get_or_create(
         tree=tree, sha256=sha256, defaults={"original": name, "uploaded_by": officer}
     )
@@ -89,8 +92,19 @@ def take_photo(tree: Tree, file: BinaryIO, *, officer: User) -> Photo:
     return photo
 
 
+def _keep(sha256: str, content: bytes) -> str:
+    """Stores an original among the evidence, unless it is there, and returns its name."""
+    evidence, name = storages["evidence"], f"{sha256[:2]}/{sha256}"
+    if evidence.exists(name) and evidence.size(name) != len(content):
+        evidence.delete(name)  # Begun by a process that died.
+    return name if evidence.exists(name) else evidence.save(name, ContentFile(content))
+
+
 def process(photo: Photo) -> None:
-    """Decodes a received photo, makes its public pictures and moves it to accepted, or to refused with the reason."""
+    """Decodes a received photo, makes its public pictures and moves it to accepted, or to refused with the reason.
+
+    Raises DomainError("wrong_state") when another worker was faster; its pictures count, and none of ours stay.
+    """
     try:
         with photo.original.open("rb") as file:
             found = read(file)
@@ -102,7 +116,12 @@ def process(photo: Photo) -> None:
         size: default_storage.save(f"trees/{token[:2]}/{token}-{size}.jpg", ContentFile(found.pop(size)))
         for size in ("large", "small")
     }
-    move(photo, Photo.State.ACCEPTED, **names, **found)
+    try:
+        move(photo, Photo.State.ACCEPTED, **names, **found)
+    except DomainError:
+        for name in names.values():
+            default_storage.delete(name)
+        raise
 
 
 def read(file: IO[bytes]) -> dict[str, Any]:
@@ -118,14 +137,7 @@ def read(file: IO[bytes]) -> dict[str, Any]:
                 image.draft("RGB", (math.ceil(image.width * scale), math.ceil(image.height * scale)))
                 image.load()
                 upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        TypeError,
-        ZeroDivisionError,
-        Image.DecompressionBombError,
-    ) as error:
+    except BROKEN as error:
         raise unreadable from error
     upright.thumbnail((LARGE, LARGE), Image.Resampling.BICUBIC)
     if min(upright.size) < 50:
@@ -155,7 +167,7 @@ def dhash(image: Image.Image) -> int:
 def read_exif(image: Image.Image) -> dict[str, Any]:
     """Time and position a camera wrote, as far as they make sense; EXIF is often broken and never trusted."""
     found: dict[str, Any] = {"exif_taken_at": None, "exif_lon": None, "exif_lat": None}
-    with suppress(Exception):  # Broken EXIF raises nearly anything, and only means that there is none.
+    with suppress(*BROKEN):  # Broken EXIF only means that there is none.
         exif = image.getexif()
         details = exif.get_ifd(ExifTags.IFD.Exif)
         text = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
@@ -163,7 +175,7 @@ def read_exif(image: Image.Image) -> dict[str, Any]:
             taken = timezone.make_aware(datetime.strptime(str(text)[:19], "%Y:%m:%d %H:%M:%S"))
             if taken <= timezone.now() + timedelta(days=1):
                 found["exif_taken_at"] = taken
-    with suppress(Exception):
+    with suppress(*BROKEN):
         gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef] in ("S", b"S"))
         lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef] in ("W", b"W"))

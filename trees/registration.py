@@ -2,6 +2,7 @@
 same content gives the same record, with other content a 409."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -44,8 +45,8 @@ def check_id_number(text: str) -> str:
     ok = len(number) == 18 and number[:17].isascii() and number[:17].isdigit()
     if ok:
         try:
-            date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-            ok = ric.calc_check_digit(number) == number[17]
+            born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+            ok = born <= timezone.localdate() and ric.calc_check_digit(number) == number[17]
         except ValueError:
             ok = False
     if not ok:
@@ -71,7 +72,7 @@ def register_household(
     """Stores a household with its consent and opens its account in the ledger. All or nothing.
 
     Raises DomainError: unknown village or one outside the officer's area, no consent, bad ID number or phone, missing
-    certificate number, an ID number that another household has.
+    certificate number, an ID number that another household has, no programme yet.
     """
     content = {key: str(value) for key, value in locals().items() if key not in ("officer", "client_uuid")}
     village = Division.objects.filter(code=village_code, level=Division.Level.VILLAGE).first()
@@ -84,7 +85,7 @@ def register_household(
         raise DomainError("no_consent", _("This consent text is not known. Load the page again and have it signed."))
     fields = {
         "village": village,
-        "programme": Programme.objects.latest("pk"),
+        "programme": _newest_programme(),
         "head_name": head_name.strip(),
         "id_number": check_id_number(id_number),
         "phone": crypto.normalise(phone),
@@ -95,8 +96,25 @@ def register_household(
         "registered_by": officer,
     }
     _check_household(fields)
-    digest = body_hash(content)
-    return once(Household, client_uuid, digest, lambda: _store_household(client_uuid, digest, text, fields))
+    digest, *earlier = _hashes(content)
+    return once(
+        Household, client_uuid, digest, lambda: _store_household(client_uuid, digest, text, fields), earlier=earlier
+    )
+
+
+def _newest_programme() -> Programme:
+    programme = Programme.objects.order_by("pk").last()
+    if programme is None:
+        raise DomainError("no_programme", _("There is no programme yet. Ask your county office to enter one."))
+    return programme
+
+
+def _hashes(content: Mapping[str, str]) -> list[str]:
+    """Hashes of what was sent, one for each look-up key. Personal data enters as keyed digests: from a plain hash of a
+    known household, somebody could try out all phone numbers."""
+    personal = ("head_name", "id_number", "phone")
+    per_key = zip(*(crypto.digests(content[name]) for name in personal), strict=True)
+    return [body_hash({**content, **dict(zip(personal, digests, strict=True))}) for digests in per_key]
 
 
 def _check_household(fields: dict[str, Any]) -> None:
@@ -149,9 +167,11 @@ def register_tree(
     eligible, was measured in the future, has half a position, or the household's consent is withdrawn.
     """
     content = {key: str(value) for key, value in locals().items() if key not in ("officer", "client_uuid")}
-    content["household"] = household.public_id
+    content |= {"household": household.public_id, "species": species.scientific_name}
     if measured_on > timezone.localdate():
         raise DomainError("invalid", _("The day of measuring is in the future. Correct the date."))
+    # To the six decimals (0.1 m) that are kept: 0.0000001, 0.0000001 is 0, 0 too.
+    lon, lat = (None if value is None else round(value, 6) for value in (lon, lat))
     if (lon is None) != (lat is None) or (lon == 0 and lat == 0):
         raise DomainError("bad_position", _("The position is not complete. Take it again or leave it empty."))
     check_eligible(household.programme, dbh_cm, planted_year, measured_on)
@@ -182,6 +202,8 @@ def register_tree(
 
 @transaction.atomic
 def withdraw_consent(household: Household, *, by: User) -> None:
-    """Ends the household's consent; its trees leave the scheme in the same transaction."""
+    """Ends the household's consent; its trees leave the scheme in the same transaction. Those that wait for a review
+    stay where they are: nobody can approve them without a consent."""
+    Household.objects.select_for_update().get(pk=household.pk)
     household.consents.filter(withdrawn_at__isnull=True).update(withdrawn_at=timezone.now())
     move_many(household.trees.all(), Tree.State.WITHDRAWN, by=by, reason="consent withdrawn")

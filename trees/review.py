@@ -14,24 +14,40 @@ from trees.models import Enrolment, Household, Photo, Review, Tree
 def approve_tree(tree: Tree, *, reviewer: User) -> Enrolment:
     """Enrols a tree for the programme's vintages, from this year on.
 
-    Raises DomainError when the reviewer registered it, no photo is accepted, the household has its most trees, or the
-    tree is not waiting for review.
+    A tree that comes back within vintages it was approved for keeps that enrolment. Raises DomainError when the tree
+    is not waiting for review, the reviewer registered it, no photo is accepted, the household has withdrawn its
+    consent, or has its most trees.
     """
+    # The household's row comes first: of two reviewers at once, the second one sees what the first one did.
+    household = Household.objects.select_for_update(of=["self"]).select_related("programme").get(pk=tree.household_id)
+    tree.refresh_from_db(fields=["state"])
+    _check_approvable(tree, household, reviewer)
+    enrolment = _enrol(tree, household, reviewer)
+    Review.objects.create(tree=tree, reviewer=reviewer, decision=Review.Decision.APPROVED)
+    # After the enrolment, so that whoever listens to the move finds it.
+    move(tree, Tree.State.APPROVED, by=reviewer)
+    return enrolment
+
+
+def _check_approvable(tree: Tree, household: Household, reviewer: User) -> None:
     if tree.registered_by_id == reviewer.pk:
         raise DomainError("same_person", _("You registered this tree: somebody else must review it."), status=403)
+    if tree.state != Tree.State.SUBMITTED:
+        raise DomainError("wrong_state", _("This tree is not waiting for review. Reload the page."), status=409)
     if not tree.photos.filter(state=Photo.State.ACCEPTED).exists():
         raise DomainError("no_photo", _("The tree has no accepted photo yet. Wait for it, or ask for another one."))
-    household = Household.objects.select_for_update().get(pk=tree.household_id)
+    if not household.consents.filter(withdrawn_at__isnull=True).exists():
+        raise DomainError("no_consent", _("The household has withdrawn its consent. Have it signed again first."))
     most = household.programme.max_trees_per_household
     if household.trees.filter(state__in=[Tree.State.APPROVED, Tree.State.SUSPENDED]).count() >= most:
         raise DomainError("household_full", _("The household has its %(most)s trees already.") % {"most": most})
+
+
+def _enrol(tree: Tree, household: Household, reviewer: User) -> Enrolment:
     now = timezone.now()
     first = timezone.localtime(now).year
-    # The enrolment comes first, so that whoever listens to the move finds it. A tree that is not waiting makes the
-    # move fail, and takes the enrolment with it.
-    if tree.state != Tree.State.SUBMITTED:
-        raise DomainError("wrong_state", _("This tree is not waiting for review. Reload the page."), status=409)
-    enrolment = Enrolment.objects.create(
+    known = tree.enrolments.filter(first_vintage__lte=first, last_vintage__gte=first).first()
+    return known or Enrolment.objects.create(
         tree=tree,
         first_vintage=first,
         last_vintage=first + household.programme.vintages - 1,
@@ -41,9 +57,6 @@ def approve_tree(tree: Tree, *, reviewer: User) -> Enrolment:
         approved_by=reviewer,
         approved_at=now,
     )
-    Review.objects.create(tree=tree, reviewer=reviewer, decision=Review.Decision.APPROVED)
-    move(tree, Tree.State.APPROVED, by=reviewer)
-    return enrolment
 
 
 @transaction.atomic

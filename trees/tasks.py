@@ -2,19 +2,27 @@
 
 from datetime import timedelta
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from carbonsink.errors import DomainError
 from trees import photos
 from trees.models import Photo
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
 def process_photo(photo_id: int) -> None:
     """Processes one received photo. Twice or late does no harm: only a received one is processed."""
     photo = Photo.objects.filter(pk=photo_id, state=Photo.State.RECEIVED).first()
-    if photo is not None:
+    if photo is None:
+        return
+    try:
         photos.process(photo)
+    except DomainError:
+        log.info("photo_processed_meanwhile", photo=photo_id)
 
 
 @shared_task

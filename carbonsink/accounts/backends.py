@@ -29,4 +29,5 @@ class PhoneOrEmailBackend(ModelBackend):
 def attempt_key(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
     """The name under which failed sign-ins are counted: a digest, since the identifier may be a phone number."""
     name = (credentials or {}).get("username") or request.POST.get("username", "")
-    return digest(name) if name else ""
+    # Letter by letter: the normalised form of a phone number would make one account of a.b@ and ab@.
+    return digest(name.strip().lower().encode().hex() if "@" in name else name) if name else ""

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from carbonsink.crypto import DigestField, EncryptedField, digests, normalise
 
-mobile_number = RegexValidator(r"^1[3-9]\d{9}$", _("Enter the 11 digits of a mobile number, such as 13912345678."))
+mobile_number = RegexValidator(r"^1[3-9][0-9]{9}$", _("Enter the 11 digits of a mobile number, such as 13912345678."))
 
 
 class UserManager(BaseUserManager["User"]):
@@ -57,7 +57,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("area"),
         max_length=12,
         blank=True,
-        validators=[RegexValidator(r"^\d{2,12}$", _("Enter the leading digits of a division code, such as 522634."))],
+        validators=[RegexValidator(r"^[0-9]{2,12}$", _("Enter the leading digits of a division code, such as 522634."))],
         help_text=_("Leading digits of the division codes this officer or reviewer is responsible for."),
     )
     is_staff = models.BooleanField(_("may enter the admin"), default=False)

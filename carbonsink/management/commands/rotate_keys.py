@@ -1,7 +1,8 @@
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand
+from django.core.exceptions import FieldError
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from rich.progress import track
 
@@ -18,13 +19,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for model in apps.get_models():
             names = [f.name for f in model._meta.local_fields if isinstance(f, EncryptedField | DigestField)]
-            if names:
+            if not names:
+                continue
+            try:
                 self.rotate(model, names)
+            except FieldError as error:
+                raise CommandError(f"{model._meta.label}: {error} Add that key at the end of the list.") from error
 
     def rotate(self, model: Any, names: list[str]) -> None:
         ids = list(model._base_manager.order_by("pk").values_list("pk", flat=True))
         for start in track(range(0, len(ids), BATCH), description=model._meta.label, disable=not self.stdout.isatty()):
             with transaction.atomic():
-                for row in model._base_manager.select_for_update().filter(pk__in=ids[start : start + BATCH]):
+                batch = model._base_manager.filter(pk__in=ids[start : start + BATCH]).order_by("pk")
+                for row in batch.select_for_update():
                     row.save(update_fields=names)
         self.stdout.write(f"{model._meta.label}: {len(ids)} rows")
