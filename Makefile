@@ -85,7 +85,7 @@ venv:
 	echo "Installing the pinned packages into $(VENV); this takes a minute or two, and once."; \
 	rm -rf $(VENV) || { echo "$(VENV) belongs to somebody else: remove it first." >&2; exit 1; }; \
 	"$$python" -m venv $(VENV); \
-	$(PY) -m pip install --quiet --no-input --disable-pip-version-check --only-binary=:all: \
+	$(PY) -m pip install -qq --no-input --disable-pip-version-check --only-binary=:all: \
 		--require-hashes -r requirements-dev.lock; \
 	echo "$$wanted" > $(STAMP)
 
@@ -97,7 +97,7 @@ lock:  ## Write both lock files anew from pyproject.toml (UV_ARGS=--upgrade for 
 	@$(FIND_PYTHON); \
 	if [ ! -x .venv-lock/bin/uv ]; then \
 		rm -rf .venv-lock; "$$python" -m venv .venv-lock; \
-		.venv-lock/bin/python -m pip install --quiet --no-input --disable-pip-version-check 'uv>=0.8,<1'; \
+		.venv-lock/bin/python -m pip install -qq --no-input --disable-pip-version-check 'uv>=0.8,<1'; \
 	fi; \
 	$(RESOLVE) pyproject.toml --output-file requirements.lock; \
 	$(RESOLVE) pyproject.toml --extra demo --extra dev --constraint requirements.lock --output-file requirements-dev.lock

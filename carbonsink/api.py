@@ -35,6 +35,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     """Answers every expected error as `{"code", "message", …}`; unexpected ones stay 500s."""
     if isinstance(exc, DomainError):
         return Response({"code": exc.code, "message": str(exc.message), **exc.details}, status=exc.status)
+    if isinstance(exc, RecursionError):
+        exc = exceptions.ParseError(_("The JSON is nested too deeply."))
     if isinstance(exc, Http404):
         exc = exceptions.NotFound(_("There is nothing at this address, or it is not yours to see."))
     if isinstance(exc, PermissionDenied):

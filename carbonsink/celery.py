@@ -12,6 +12,15 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+@signals.worker_init.connect
+@signals.beat_init.connect
+def refuse_what_must_not_run(**_: Any) -> None:
+    """As the web server does: neither worker nor beat starts on settings that production must not have."""
+    from carbonsink.checks import refuse_errors
+
+    refuse_errors()
+
+
 @signals.setup_logging.connect
 def use_our_logging(**_: Any) -> None:
     """Keep Django's LOGGING: Celery would otherwise replace the root handlers."""

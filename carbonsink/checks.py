@@ -1,8 +1,10 @@
 """System checks: what must not be started, said in one sentence each. They run before every command and server."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
@@ -64,3 +66,29 @@ def refuse_errors() -> None:
     errors = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
     if errors:
         raise ImproperlyConfigured(" ".join(str(error.msg) for error in errors))
+
+
+@register()
+def field_keys_are_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Keys of personal data that are none would only be noticed when the first household is stored."""
+    errors: list[CheckMessage] = []
+    try:
+        for key in settings.FIELD_ENCRYPTION_KEYS:
+            Fernet(key)
+    except ValueError:
+        errors.append(
+            Error(
+                "FIELD_ENCRYPTION_KEYS must be Fernet keys (32 bytes in base64), comma-separated.", id="carbonsink.E007"
+            )
+        )
+    for key_id, key in settings.FIELD_LOOKUP_KEYS.items():
+        if not re.fullmatch(r"[0-9A-Za-z]{1,20}", key_id) or not re.fullmatch(r"([0-9A-Fa-f]{2}){16,}", key):
+            errors.append(
+                Error(
+                    "FIELD_LOOKUP_KEYS must be id:key pairs, comma-separated; an id has 1 to 20 letters or digits,"
+                    " a key at least 32 hexadecimal digits.",
+                    id="carbonsink.E008",
+                )
+            )
+            break
+    return errors

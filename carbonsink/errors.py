@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 
@@ -23,13 +24,31 @@ class DomainError(Exception):
         self.details = details
 
 
-class DomainErrorMiddleware:
-    """Shows a DomainError that a page did not handle as a page with the sentence and the right status."""
+class RequestSizeMiddleware:
+    """Refuses requests longer than REQUEST_MAX_BYTES before anything of them is read or written to disk."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > settings.REQUEST_MAX_BYTES:
+            return HttpResponse("This is too large. Send a smaller photo.\n", status=413, content_type="text/plain")
+        return self.get_response(request)
+
+
+class DomainErrorMiddleware:
+    """Shows a DomainError that a page did not handle as a page with the sentence and the right status.
+
+    An address with a NUL leads nowhere (404): PostgreSQL has no text with one, so nothing can be looked up by it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -9,10 +9,20 @@ from django.db import connection
 _SPACE = 0x53494E4B  # "SINK": keeps our advisory locks apart from anybody else's.
 
 
+def _key(name: str) -> int:
+    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+def one_after_another(name: str) -> None:
+    """Makes transactions that name the same thing wait for each other; let go when the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_SPACE, _key(name)])
+
+
 @contextmanager
 def only_one(name: str) -> Iterator[bool]:
     """Yields True to one caller at a time, False at once to the others."""
-    key = zlib.crc32(name.encode()) & 0x7FFFFFFF
+    key = _key(name)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_SPACE, key])
         mine = bool(cursor.fetchone()[0])

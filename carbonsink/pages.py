@@ -1,5 +1,6 @@
 """What pages share: the form page, and the address a request comes from."""
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,17 @@ def form_page(
 
 
 def client_address(request: HttpRequest) -> str:
-    """The network address a request comes from; behind a proxy, the one that proxy saw."""
+    """The network a request comes from: an IPv4 address, or the /64 of an IPv6 one, since that is what one line has.
+
+    Behind a proxy it is the address that proxy saw.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
     if settings.BEHIND_PROXY:
-        return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return request.META.get("REMOTE_ADDR", "")
+        address = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or address
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is None:
+        return str(ipaddress.ip_network((known, 64), strict=False))
+    return str(getattr(known, "ipv4_mapped", None) or known)

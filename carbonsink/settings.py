@@ -76,6 +76,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "carbonsink.logs.RequestIdMiddleware",
+    "carbonsink.errors.RequestSizeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -186,6 +187,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Shanghai"
 USE_THOUSAND_SEPARATOR = True
+FORMAT_MODULE_PATH = "carbonsink.formats"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -213,6 +215,8 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# A photo with its form; a longer request is refused before it is read.
+REQUEST_MAX_BYTES = 16 * 1024 * 1024
 PHOTO_MAX_BYTES = 15 * 1024 * 1024
 PHOTO_MAX_PIXELS = 70_000_000
 
@@ -311,3 +315,4 @@ UNPAID_SINKS_IN_ALL = env.int("UNPAID_SINKS_IN_ALL", 500_000)
 ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 1_000)
 
 CERTIFICATE_KEY_FILE = env.str("CERTIFICATE_KEY_FILE", "")
+CERTIFICATE_FORMER_KEYS = env.list("CERTIFICATE_FORMER_KEYS", [])

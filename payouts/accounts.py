@@ -63,13 +63,14 @@ def enter_account(
     if crypto.normalise(holder) != crypto.normalise(household.head_name):
         raise DomainError("wrong_holder", _("The account must be in the name of the head of household."))
     content = {"household": household.public_id, "holder": holder, "bank": bank_code, "number": number}
+    hashed, *earlier = _hashes(content)
 
     def store() -> BankAccount:
         Household.objects.select_for_update().get(pk=household.pk)
         newest = household.bank_accounts.aggregate(version=Max("version", default=0))["version"]
         return BankAccount.objects.create(
             client_uuid=client_uuid,
-            body_hash=body_hash({key: crypto.digest(value) for key, value in content.items()}),
+            body_hash=hashed,
             household=household,
             version=newest + 1,
             holder=holder,
@@ -79,8 +80,13 @@ def enter_account(
             entered_by=officer,
         )
 
-    digest = body_hash({key: crypto.digest(value) for key, value in content.items()})
-    return once(BankAccount, client_uuid, digest, store)
+    return once(BankAccount, client_uuid, hashed, store, earlier=earlier)
+
+
+def _hashes(content: dict[str, str]) -> list[str]:
+    """Hashes of what was sent, one for each look-up key; the values enter as keyed digests."""
+    per_key = zip(*(crypto.digests(value) for value in content.values()), strict=True)
+    return [body_hash(dict(zip(content, digests, strict=True))) for digests in per_key]
 
 
 @transaction.atomic
@@ -91,7 +97,7 @@ def approve_account(account: BankAccount, *, by: User) -> None:
     """
     if account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve it."), status=403)
-    Household.objects.select_for_update().get(pk=account.household_id)
+    Household.objects.select_for_update(no_key=True).get(pk=account.household_id)
     now = timezone.now()
     earlier = account.household.bank_accounts.filter(state=BankAccount.State.APPROVED)
     changed = move_many(earlier, BankAccount.State.SUPERSEDED, by=by, reason=f"version {account.version} approved")

@@ -37,6 +37,27 @@ CHECKS = {
         SELECT e.reference FROM ledger_entry e WHERE e.kind = 'capture' AND NOT EXISTS (
                SELECT FROM purchases_payment p
                 WHERE e.reference = 'capture:' || p.reference AND p.state = 'captured')""",
+    "paid orders whose households are not owed their price": """
+        SELECT o.number FROM purchases_order o
+          LEFT JOIN purchases_payment p ON p.order_id = o.id
+          LEFT JOIN ledger_entry e ON e.reference = 'capture:' || p.reference
+          LEFT JOIN ledger_line l ON l.entry_id = e.id
+               AND EXISTS (SELECT FROM ledger_account a WHERE a.id = l.account_id AND a.kind = 'household')
+         WHERE o.state = 'paid' GROUP BY o.id HAVING coalesce(-sum(l.fen), 0) <> o.total_fen""",
+    "captures owed back to buyers that are not their refunds": """
+        SELECT p.reference FROM purchases_payment p
+          LEFT JOIN (SELECT payment_id, sum(fen) AS fen FROM purchases_refund GROUP BY 1) r ON r.payment_id = p.id
+          LEFT JOIN ledger_entry e ON e.reference = 'capture:' || p.reference
+          LEFT JOIN ledger_line l ON l.entry_id = e.id
+               AND EXISTS (SELECT FROM ledger_account a WHERE a.id = l.account_id AND a.kind = 'refunds')
+         GROUP BY p.id, r.fen HAVING coalesce(-sum(l.fen), 0) <> coalesce(r.fen, 0)""",
+    "refunds that are not in the ledger once they have arrived": """
+        SELECT r.number FROM purchases_refund r LEFT JOIN ledger_entry e ON e.reference = 'refund:' || r.number
+         WHERE (r.state = 'succeeded') <> (e.id IS NOT NULL)""",
+    "valid certificates that do not cover their trees": """
+        SELECT c.serial FROM purchases_certificate c LEFT JOIN purchases_sink s ON s.certificate_id = c.id
+         WHERE c.state = 'valid' GROUP BY c.id
+        HAVING count(s.id) <> c.trees OR count(s.id) FILTER (WHERE s.order_id <> c.order_id) > 0""",
     "certificates of orders that were never paid": """
         SELECT c.serial FROM purchases_certificate c JOIN purchases_order o ON o.id = c.order_id
          WHERE o.paid_at IS NULL""",
@@ -67,6 +88,35 @@ CHECKS = {
     "bank debits that are not the payout they name": """
         SELECT r.serial FROM payouts_statementrow r JOIN payouts_payout p ON p.id = r.payout_id
          WHERE r.kind = 'payout' AND (r.fen <> -p.fen OR p.state IN ('failed', 'cancelled'))""",
+    "statement rows that are not in the ledger": """
+        SELECT r.serial FROM payouts_statementrow r
+         WHERE r.kind NOT IN ('payout', 'information') AND r.entry_id IS NULL""",
+    "supervised accounts whose balance is not the bank's statement": """
+        SELECT b.bank FROM (SELECT bank FROM payouts_statementrow UNION SELECT bank FROM payouts_payout) b
+         WHERE (SELECT coalesce(sum(l.fen), 0) FROM ledger_line l JOIN ledger_account a ON a.id = l.account_id
+                 WHERE a.code = 'escrow:' || b.bank)
+            <> (SELECT coalesce(sum(r.fen), 0) FROM payouts_statementrow r WHERE r.bank = b.bank)
+             - (SELECT coalesce(sum(p.fen), 0) FROM payouts_payout p
+                 WHERE p.bank = b.bank AND p.state IN ('succeeded', 'returned') AND NOT EXISTS (
+                       SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout'))""",
+    "payouts that succeeded more than a day ago and are on no statement": """
+        SELECT p.out_no FROM payouts_payout p
+         WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day' AND NOT EXISTS (
+               SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')""",
+    "money that nobody has explained": """
+        SELECT a.code FROM ledger_account a JOIN ledger_line l ON l.account_id = a.id
+         WHERE a.kind = 'suspense' GROUP BY a.id HAVING sum(l.fen) <> 0""",
+    "sinks on sale of trees that are not in the scheme": """
+        SELECT s.id FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
+         WHERE s.open AND s.order_id IS NULL AND t.state <> 'approved'""",
+    "guards that are missing or switched off": """
+        SELECT t.wanted FROM (VALUES ('purchases_sink_sold_once'), ('purchases_sink_released'),
+            ('purchases_sink_fixed'), ('purchases_sink_stays'),
+            ('purchases_tariff_fixed'), ('purchases_notification_append_only'), ('purchases_sinkrelease_append_only'),
+            ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
+            ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
+            ('carbonsink_statechange_append_only')) t(wanted)
+         WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgname = t.wanted AND g.tgenabled IN ('O', 'A'))""",
     "late captures without sinks and without a refund": """
         SELECT p.reference FROM purchases_payment p JOIN purchases_order o ON o.id = p.order_id
          WHERE p.state = 'captured' AND o.state = 'expired' AND p.captured_fen = o.total_fen
@@ -97,18 +147,19 @@ def findings() -> Iterator[Finding]:
 
 
 def _illegal_moves(model: type[Stateful]) -> list[str]:
-    """Moves that the table does not allow, and objects whose state is not where their last move led."""
+    """Moves that the table does not allow, and objects whose state is not where their last move (or none) led."""
     pairs = [f"{source}>{to}" for source, targets in model.MOVES.items() for to in targets]
     label, table = model._meta.label_lower, connection.ops.quote_name(model._meta.db_table)
     forbidden = (
         "SELECT object_id FROM carbonsink_statechange WHERE thing = %s AND from_state || '>' || to_state <> ALL(%s)"
     )
     strayed = f"""
-        SELECT o.id FROM {table} o JOIN (
+        SELECT o.id FROM {table} o LEFT JOIN (
                SELECT DISTINCT ON (object_id) object_id, to_state FROM carbonsink_statechange
                 WHERE thing = %s ORDER BY object_id, id DESC) c ON c.object_id = o.id
-         WHERE o.state <> c.to_state"""  # noqa: S608
-    return _rows(forbidden, [label, pairs]) + _rows(strayed, [label])
+         WHERE o.state <> coalesce(c.to_state, %s)"""  # noqa: S608
+    first = model._meta.get_field("state").get_default()  # type: ignore[misc]
+    return _rows(forbidden, [label, pairs]) + _rows(strayed, [label, first])
 
 
 def _rows(query: str, params: list[Any] | None = None) -> list[str]:

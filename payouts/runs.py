@@ -6,6 +6,7 @@ PostgreSQL is the queue: a run only writes what is to be sent. `payouts.sending`
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
@@ -16,45 +17,46 @@ from carbonsink.locks import only_one
 from carbonsink.states import move_many
 from payouts.models import Payout
 
-# Locks the accounts of the households that are owed something, in primary-key order, as refunds do.
+# Locks the accounts of the households that are owed something, in primary-key order, as refunds do. Captures only refer
+# to accounts, which NO KEY UPDATE lets them: no sale waits for a run.
 _LOCK = """
-    SELECT count(*) FROM (
+    SELECT array_agg(id) FROM (
         SELECT a.id FROM ledger_account a
          WHERE a.kind = 'household' AND EXISTS (
                SELECT FROM ledger_line l LEFT JOIN ledger_settlement s ON s.line_id = l.id
                 WHERE l.account_id = a.id AND s.id IS NULL)
-         ORDER BY a.id FOR UPDATE) locked"""
+         ORDER BY a.id FOR NO KEY UPDATE) locked"""
 
 # One payout per household whose account may be paid now; who has waited longest comes first while the escrow lasts.
+# Amounts and settlements come from one look at the lines, in one statement: a capture that is committed between two
+# looks would be settled and not paid.
 _PAYOUTS = """
-    WITH owed AS (
-        SELECT a.owner AS household_id, -sum(l.fen)::bigint AS fen, min(l.id) AS oldest
+    WITH open_lines AS MATERIALIZED (
+        SELECT l.id, l.fen, a.owner AS household_id
           FROM ledger_line l
-          JOIN ledger_account a ON a.id = l.account_id AND a.kind = 'household'
+          JOIN ledger_account a ON a.id = l.account_id
           LEFT JOIN ledger_settlement s ON s.line_id = l.id
-         WHERE s.id IS NULL
-         GROUP BY a.owner HAVING -sum(l.fen) >= %(minimum)s
+         WHERE s.id IS NULL AND a.id = ANY(%(accounts)s)
+    ), owed AS (
+        SELECT household_id, -sum(fen)::bigint AS fen, min(id) AS oldest
+          FROM open_lines GROUP BY household_id HAVING -sum(fen) >= %(minimum)s
     ), payable AS (
         SELECT o.household_id, o.fen, b.id AS account_id,
                sum(o.fen) OVER (ORDER BY o.oldest, o.household_id) AS so_far
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
+    ), written AS (
+        INSERT INTO payouts_payout (household_id, account_id, bank, out_no, fen, state, created_at, bank_reference)
+        SELECT household_id, account_id, %(bank)s, replace(gen_random_uuid()::text, '-', ''), fen, 'prepared',
+               %(now)s, ''
+          FROM payable WHERE so_far <= %(available)s ORDER BY household_id
+        RETURNING id, household_id, out_no
+    ), settled AS (
+        INSERT INTO ledger_settlement (line_id, payout_reference)
+        SELECT l.id, w.out_no FROM open_lines l JOIN written w ON w.household_id = l.household_id ORDER BY l.id
     )
-    INSERT INTO payouts_payout (household_id, account_id, bank, out_no, fen, state, created_at, bank_reference)
-    SELECT household_id, account_id, %(bank)s, replace(gen_random_uuid()::text, '-', ''), fen, 'prepared', %(now)s, ''
-      FROM payable WHERE so_far <= %(available)s ORDER BY household_id
-    RETURNING id"""
-
-_SETTLEMENTS = """
-    INSERT INTO ledger_settlement (line_id, payout_reference)
-    SELECT l.id, p.out_no
-      FROM payouts_payout p
-      JOIN ledger_account a ON a.owner = p.household_id
-      JOIN ledger_line l ON l.account_id = a.id
-      LEFT JOIN ledger_settlement s ON s.line_id = l.id
-     WHERE p.id = ANY(%(ids)s) AND s.id IS NULL
-     ORDER BY l.id"""
+    SELECT id FROM written ORDER BY id"""
 
 _ENTRIES = """
     INSERT INTO ledger_entry (reference, kind, at)
@@ -76,6 +78,9 @@ _LINES = """
     SELECT m.id, substr(e.reference, 8) FROM made m JOIN ledger_entry e ON e.id = m.entry_id WHERE m.fen > 0"""
 
 
+log = structlog.get_logger(__name__)
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run did: payouts written, fen in them, and how many wait for a second person."""
@@ -94,13 +99,18 @@ def run_payouts(bank: str | None = None) -> Run:
     """Writes one payout for each household that is owed at least the minimum and has a usable account.
 
     Never more in all than the settled escrow. Payouts up to PAYOUT_APPROVAL_ABOVE_FEN are approved by rule, larger
-    ones are held for a person. Two runs at once: the second does nothing.
+    ones are held for a person. While money in suspense is unexplained, nothing leaves. Two runs at once: the second
+    does nothing.
     """
     bank = bank or settings.PAYOUT_BANK
     with only_one("payouts.run") as mine:
         if not mine:
             return Run(0, 0, 0)
-        with transaction.atomic():
+        unexplained = ledger.balance(*Account.objects.filter(kind=Account.Kind.SUSPENSE))
+        if unexplained:
+            log.error("payouts_stopped", unexplained_fen=unexplained)
+            return Run(0, 0, 0)
+        with transaction.atomic(durable=True):
             ids = _write_payouts(bank)
             payouts = Payout.objects.filter(pk__in=ids)
             limit = settings.PAYOUT_APPROVAL_ABOVE_FEN
@@ -119,9 +129,10 @@ def _write_payouts(bank: str) -> list[int]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_LOCK)
-        cursor.execute(_PAYOUTS, {**values, "available": available_fen(bank)})
+        accounts = cursor.fetchone()[0] or []
+        cursor.execute(_PAYOUTS, {**values, "accounts": accounts, "available": available_fen(bank)})
         ids = [row[0] for row in cursor.fetchall()]
         if ids:
-            for statement in (_SETTLEMENTS, _ENTRIES, _LINES):
+            for statement in (_ENTRIES, _LINES):
                 cursor.execute(statement, {**values, "ids": ids})
     return ids

@@ -65,7 +65,10 @@ def _begin(payout_id: int) -> Attempt | None:
         first = payout.state == Payout.State.APPROVED
         if not first and (payout.state not in (Payout.State.SENDING, Payout.State.UNKNOWN) or _live(payout)):
             return None
-        account = BankAccount.objects.select_for_update().get(pk=payout.account_id)
+        account = BankAccount.objects.select_for_update(no_key=True).get(pk=payout.account_id)
+        if not account.is_sealed:
+            log.error("account_was_tampered_with", out_no=payout.out_no, account=account.pk)
+            return None
         if account.state != BankAccount.State.APPROVED or not account.usable_from <= timezone.now():  # type: ignore[operator]
             _end(
                 payout,
@@ -168,6 +171,9 @@ def ask_bank(payout: Payout) -> None:
         record(payout.pk, report)
         return
     mark_unknown(payout.pk, reason="the bank does not know it")
+    if payout.history().filter(to_state=Payout.State.ACCEPTED).exists():
+        log.error("bank_forgot_a_payout", out_no=payout.out_no, bank_reference=payout.bank_reference)
+        return
     lives = channel.request_lives
     if lives is not None and attempt.created_at + lives + CALLER_LIVES < timezone.now():
         # The bank has not taken the request and will not take it any more.

@@ -6,9 +6,10 @@ from django.db import transaction
 
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Entry
+from carbonsink.locks import only_one
 from payouts import sending
 from payouts.banks import bank
-from payouts.banks.base import Movement
+from payouts.banks.base import Movement, TransferReport
 from payouts.models import Payout, StatementRow
 from purchases.proceeds import reversed_reference
 
@@ -18,9 +19,15 @@ log = structlog.get_logger(__name__)
 def import_statement(code: str | None = None) -> int:
     """Fetches and books the rows that are new on the bank's statement; returns how many. May be run again.
 
-    Raises BankError when the bank does not answer; what was read before stays booked.
+    Two at once: the second does nothing. Raises BankError when the bank does not answer; what was read before stays
+    booked.
     """
     code = code or settings.PAYOUT_BANK
+    with only_one(f"payouts.statement.{code}") as mine:
+        return _import(code) if mine else 0
+
+
+def _import(code: str) -> int:
     channel, booked = bank(code), 0
     while True:
         newest = StatementRow.objects.filter(bank=code).order_by("-serial").values_list("serial", flat=True).first()
@@ -38,7 +45,11 @@ def _book(code: str, row: Movement) -> None:
     kind = _kind(code, row, payout)
     entry: Entry | None = None
     if kind == StatementRow.Kind.PAYOUT:
-        pass  # Booked when the bank reported success; the row is the proof of it.
+        # The row proves the success, whether the bank has been asked yet or not: a return may be the next row.
+        assert payout is not None
+        sending.record(payout.pk, TransferReport(row.out_no, "succeeded", row.bank_reference, row.booked_at))
+    elif kind == StatementRow.Kind.INFORMATION:
+        pass
     elif kind == StatementRow.Kind.RETURN:
         assert payout is not None
         sending.take_back(payout, reason=row.remittance)
@@ -58,7 +69,7 @@ def _book(code: str, row: Movement) -> None:
         fen=row.fen,
         counterparty=row.counterparty,
         remittance=row.remittance[:200],
-        bank_reference=row.bank_reference,
+        bank_reference=row.bank_reference[:140],
         kind=kind,
         payout=payout if kind in (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN) else None,
         entry=entry,
@@ -67,8 +78,11 @@ def _book(code: str, row: Movement) -> None:
 
 def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
     """What a row is. Only what fits exactly is more than suspense."""
+    if row.fen == 0:
+        return StatementRow.Kind.INFORMATION
     seen = set(payout.statement_rows.values_list("kind", flat=True)) if payout else set()
-    if payout and row.fen == -payout.fen and StatementRow.Kind.PAYOUT not in seen:
+    could_leave = payout is not None and payout.state in (*sending.OPEN, Payout.State.SUCCEEDED)
+    if payout and could_leave and row.fen == -payout.fen and StatementRow.Kind.PAYOUT not in seen:
         return StatementRow.Kind.PAYOUT
     if payout and row.fen == payout.fen and payout.state == Payout.State.SUCCEEDED:
         return StatementRow.Kind.RETURN

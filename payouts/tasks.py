@@ -2,11 +2,13 @@
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 
 from carbonsink.locks import only_one
 from payouts import runs, sending, statements
 from payouts.banks.base import BankError
 from payouts.models import Payout
+from purchases.sweeping import each
 
 log = structlog.get_logger(__name__)
 
@@ -14,7 +16,7 @@ log = structlog.get_logger(__name__)
 @shared_task
 def run_payouts() -> None:
     """Reads the statement, so that settled money counts, writes the payouts that are due, and rings for each."""
-    read_statement()
+    each([settings.PAYOUT_BANK], read_statement)
     runs.run_payouts()
     for pk in sending.to_send():
         send_payout.delay(pk)
@@ -32,17 +34,15 @@ def sweep() -> None:
     with only_one("payouts.sweep") as mine:
         if not mine:
             return
-        read_statement()
-        for pk in sending.to_send():
-            sending.send_payout(pk)
-        for payout in sending.to_ask():
-            ask(payout)
+        each([settings.PAYOUT_BANK], read_statement)
+        each(sending.to_send(), sending.send_payout)
+        each(sending.to_ask(), ask)
 
 
-def read_statement() -> None:
+def read_statement(code: str) -> None:
     """Books what is new on the statement; a bank that is silent is asked again by the next sweep."""
     try:
-        statements.import_statement()
+        statements.import_statement(code)
     except BankError as error:
         log.warning("statement_not_read", outcome=error.outcome, code=error.code)
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -66,4 +68,4 @@ def household(request: HttpRequest, public_id: str) -> HttpResponse:
 def household_qr(request: HttpRequest, public_id: str) -> HttpResponse:
     """The QR code for the household's paper."""
     found = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
-    return qr.response(request.build_absolute_uri(f"/h/{found.public_id}/"))
+    return qr.response(settings.PUBLIC_BASE_URL + reverse("payouts:household", args=[found.public_id]))

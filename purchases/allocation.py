@@ -16,13 +16,16 @@ from psycopg import errors as psycopg_errors
 
 from carbonsink.errors import DomainError
 from purchases.models import Order, Sink, Stock
-from purchases.vintages import unsold
 
 LOCK_TIMEOUT_MS = 5_000
 
 
 class _TooFew(Exception):
-    """The stock rows that could be locked offer too few sinks."""
+    """The stock rows that could be locked offer too few sinks: so many."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(left)
+        self.left = left
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _take_waiting(order: Order) -> None:
         with atomic():
             _take(order, wait=True)
     except _TooFew as error:
-        raise sold_out(unsold(order.vintage, order.area.prefix if order.area else "")) from error
+        raise sold_out(error.left) from error
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg_errors.LockNotAvailable):
             raise DomainError("busy", _("Many are buying here just now. Please try again in a moment."), 503) from error
@@ -113,14 +116,21 @@ def _take(order: Order, *, wait: bool) -> None:
         # Whoever has sold least comes first: n sinks touch at most n households, so n rows are enough.
         locked = list(rows.order_by("sold", "shuffle", "pk").select_for_update(skip_locked=True)[: order.quantity])
     levels = [Level(row.household_id, row.sold, row.total, row.shuffle) for row in locked]
-    if sum(row.unsold for row in locked) < order.quantity:
-        raise _TooFew
+    left = sum(row.unsold for row in locked)
+    if left < order.quantity:
+        raise _TooFew(left)
     _hold(order, water_fill(levels, order.quantity))
 
 
 def _take_tree(order: Order) -> None:
-    """Takes the sink of one named tree: its household's stock row first, then the sink."""
+    """Takes the sink of one named tree: its household's stock row first, then the sink.
+
+    The order refers to the tree, so committing it waits for whoever moves the tree; who moves it waits for the stock.
+    Hence the tree comes before the stock here too, or the two would wait for each other.
+    """
     assert order.tree is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM trees_tree WHERE id = %s FOR KEY SHARE", [order.tree_id])
     stock = Stock.objects.filter(household=order.tree.household_id, vintage=order.vintage).select_for_update().first()
     taken = Sink.objects.filter(tree=order.tree, vintage=order.vintage, order=None, open=True).update(order=order)
     if stock is None or taken != 1:

@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class PurchasesConfig(AppConfig):
     name = "purchases"
+    verbose_name = _("market")
 
     def ready(self) -> None:
         from carbonsink.states import on_move

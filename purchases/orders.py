@@ -1,7 +1,7 @@
 """Placing orders, and letting go of those that were not paid."""
 
 import hashlib
-import re
+import unicodedata
 from datetime import timedelta
 
 from django.conf import settings
@@ -16,13 +16,15 @@ from carbonsink import crypto
 from carbonsink.accounts.models import User, mobile_number
 from carbonsink.api import body_hash
 from carbonsink.errors import DomainError
+from carbonsink.locks import one_after_another
 from carbonsink.states import move
 from purchases.allocation import release_sinks, sold_out, take_sinks
 from purchases.models import Buyer, Order, Payment, Tariff
 from purchases.vintages import current_tariff, unsold
 from trees.models import Division, Tree
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Unicode categories of characters that are not seen, or turn round what is seen: control, format, line, paragraph.
+_UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
 
 
 def place_order(
@@ -63,8 +65,8 @@ def place_order(
     if tariff is None or tariff.opened_at is None:
         raise DomainError("not_on_sale", _("No vintage is on sale today. Come back when the next sale opens."), 409)
     check_quantity(quantity, tariff, tree, area)
-    address_digest = crypto.digest(address) if address else ""
-    check_unpaid(crypto.digests(contact), address_digest, quantity)
+    # In hex, since the normalised form would take 1.11.1.1 and 11.1.1.1 for one.
+    address_digest = crypto.digest(address.encode().hex()) if address else ""
     order = Order(
         vintage=tariff.vintage,
         tree=tree,
@@ -81,6 +83,7 @@ def place_order(
     )
     try:
         with transaction.atomic():
+            check_unpaid(contact, address_digest, quantity)
             order.buyer = Buyer.objects.create(contact=contact, user=user)
             order.save()
             take_sinks(order)
@@ -121,7 +124,8 @@ def check_contact(text: str) -> str:
 
 def check_holder(text: str) -> str:
     """The name for the certificate without control and direction characters; empty means anonymous."""
-    text = " ".join(_CONTROL.sub(" ", text).split())
+    seen = (" " if unicodedata.category(character) in _UNSEEN else character for character in text)
+    text = " ".join("".join(seen).split())
     if len(text) > 80:
         raise DomainError("invalid", _("The name on the certificate may have at most 80 characters."))
     return text
@@ -143,8 +147,14 @@ def check_quantity(quantity: int, tariff: Tariff, tree: Tree | None, area: Divis
         )
 
 
-def check_unpaid(contact_digests: list[str], address_digest: str, quantity: int) -> None:
-    """Raises DomainError when a buyer, an address or all together would hold too many unpaid sinks."""
+def check_unpaid(contact: str, address_digest: str, quantity: int) -> None:
+    """Raises DomainError when a buyer, an address or all together would hold too many unpaid sinks.
+
+    Orders of one buyer or address are placed one after the other: each sees what the ones before it hold.
+    """
+    for name in sorted({crypto.digest(contact), address_digest} - {""}):
+        one_after_another(name)
+    contact_digests = crypto.digests(contact)
     held = Order.objects.filter(state=Order.State.HELD)
     caps = [
         (Q(buyer__contact_digest__in=contact_digests), settings.UNPAID_SINKS_PER_BUYER),
@@ -168,22 +178,19 @@ def expire_order(order: Order) -> None:
     release_sinks(order)
 
 
-def release_expired(limit: int = 500) -> int:
-    """Expires orders whose time is over, oldest first, each in its own transaction; returns how many."""
-    released = 0
-    for _turn in range(limit):
-        with transaction.atomic():
-            order = (
-                Order.objects.select_for_update(skip_locked=True)
-                .filter(state=Order.State.HELD, expires_at__lte=timezone.now())
-                .order_by("expires_at")
-                .first()
-            )
-            if order is None:
-                break
-            expire_order(order)
-            released += 1
-    return released
+def over() -> list[int]:
+    """Held orders whose time is over, oldest first."""
+    ended = Order.objects.filter(state=Order.State.HELD, expires_at__lte=timezone.now())
+    return list(ended.order_by("expires_at").values_list("pk", flat=True)[:500])
+
+
+@transaction.atomic
+def release(order_id: int) -> None:
+    """Expires an order whose time is over, unless somebody is about to pay or expire it."""
+    ended = Order.objects.filter(pk=order_id, state=Order.State.HELD, expires_at__lte=timezone.now())
+    order = ended.select_for_update(skip_locked=True).first()
+    if order is not None:
+        expire_order(order)
 
 
 def look_at(order: Order) -> Order:

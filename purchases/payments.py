@@ -5,6 +5,7 @@ in one transaction, whoever reports it first: the notification, the sweeper or t
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -30,14 +31,16 @@ log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=2)
 
 
-def start_payment(order: Order) -> Payment:
+def start_payment(order: Order, *, ask: bool = True) -> Payment:
     """The order's payment with the address the buyer's app opens, asked from the gateway when it is not known yet.
 
-    DomainError("gateway_silent") when the gateway does not answer; the order stays held and the page tries again.
+    DomainError("gateway_silent") when the gateway does not answer or (ask=False) is not asked; the order stays held.
     """
     payment = order.payments.earliest("pk")
     if payment.code_url or order.state != Order.State.HELD:
         return payment
+    if not ask:
+        raise gateway_silent()
     request = PaymentRequest(
         reference=payment.reference,
         fen=payment.fen,
@@ -50,13 +53,15 @@ def start_payment(order: Order) -> Payment:
         payment.code_url = gateway(payment.gateway).create(request)
     except GatewayError as error:
         log.warning("gateway_silent", reference=payment.reference, outcome=error.outcome, code=error.code)
-        raise DomainError(
-            "gateway_silent",
-            _("The payment service does not answer. Your trees stay reserved; try again."),
-            503,
-        ) from error
+        raise gateway_silent() from error
     payment.save(update_fields=["code_url"])
     return payment
+
+
+def gateway_silent() -> DomainError:
+    """The error that says that there is nothing to scan yet."""
+    message = _("The payment service does not answer. Your trees stay reserved; try again.")
+    return DomainError("gateway_silent", message, 503)
 
 
 def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -75,10 +80,19 @@ def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> 
     if report.payment is None:
         return
     if payment is None:
-        log.error("payment_unknown", gateway=code, reference=report.payment.reference)
+        book_stray(code, report.payment)
         return
-    if report.payment.state == "captured":
+    if report.payment.state in ("captured", "refunded"):
         book_capture(payment, report.payment)
+
+
+def book_stray(code: str, report: PaymentReport) -> None:
+    """Books a capture that belongs to no payment of ours as money to be explained, once."""
+    log.error("payment_unknown", gateway=code, reference=report.reference, fen=report.fen)
+    if report.state == "captured":
+        into, suspense = ledger.account(Account.Kind.GATEWAY, code), ledger.account(Account.Kind.SUSPENSE)
+        with suppress(ledger.AlreadyPosted):
+            ledger.post(f"stray:{code}:{report.transaction_id}", "stray", {into: report.fen, suspense: -report.fen})
 
 
 def book_capture(payment: Payment, report: PaymentReport) -> None:
@@ -88,7 +102,8 @@ def book_capture(payment: Payment, report: PaymentReport) -> None:
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         if Payment.objects.filter(gateway=payment.gateway, transaction_id=report.transaction_id).exists():
             return
-        if payment.state == Payment.State.CAPTURED:
+        if payment.state not in (Payment.State.CREATED, Payment.State.CLOSED):
+            # Paid already, or given up: this is money of its own, and money that came is never turned away.
             payment = Payment.objects.create(order=order, gateway=payment.gateway, fen=report.fen)
         move(
             payment,
@@ -97,7 +112,12 @@ def book_capture(payment: Payment, report: PaymentReport) -> None:
             captured_fen=report.fen,
             captured_at=report.captured_at or timezone.now(),
         )
-        _book(order, payment)
+        if report.state == "refunded":
+            # Somebody sent money back, all or some of it, before we ever knew of it: a person must look.
+            log.error("refunded_elsewhere", reference=payment.reference, fen=report.fen)
+            _post(payment, {ledger.account(Account.Kind.SUSPENSE): -report.fen})
+        else:
+            _book(order, payment)
 
 
 def _book(order: Order, payment: Payment) -> None:
@@ -120,7 +140,9 @@ def _takes_again(order: Order) -> bool:
     try:
         with transaction.atomic():
             take_sinks(order)
-    except DomainError:
+    except DomainError as error:
+        if error.code != "sold_out":
+            raise
         return False
     return True
 
@@ -165,7 +187,7 @@ def ask_gateway(payment: Payment) -> str:
         if error.code != "ORDER_NOT_EXIST":
             raise
         report = PaymentReport(payment.reference, "pending")
-    if report.state == "captured":
+    if report.state in ("captured", "refunded"):
         book_capture(payment, report)
         return Payment.State.CAPTURED
     if report.state == "pending" and payment.order.state != Order.State.HELD:

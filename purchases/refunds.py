@@ -16,6 +16,9 @@ from purchases.models import Refund
 
 log = structlog.get_logger(__name__)
 
+# A sender is dead after this, and a refused refund is sent again.
+REST = timedelta(minutes=2)
+
 
 def send(refund: Refund) -> None:
     """Sends a requested (or failed) refund to its gateway and books the outcome."""
@@ -74,16 +77,22 @@ def book(refund: Refund, report: RefundReport) -> None:
             )
 
 
-def work_off() -> None:
-    """Takes each open refund one step further: what was missed, what is unknown, what was left in mid-call."""
-    stale = timezone.now() - timedelta(minutes=2)
-    for refund in Refund.objects.exclude(state=Refund.State.SUCCEEDED).order_by("pk")[:100]:
-        last = refund.history().last()
-        if refund.state in (Refund.State.REQUESTED, Refund.State.FAILED):
-            if refund.state == Refund.State.REQUESTED or (last and last.at < stale):
-                send(refund)
-        elif refund.state == Refund.State.UNKNOWN:
-            ask(refund)
-        elif last and last.at < stale:  # A sender died in mid-call.
-            move(refund, Refund.State.UNKNOWN, reason="sender died")
-            ask(refund)
+def open_refunds() -> list[int]:
+    """Refunds that have not arrived, oldest first; those the gateway refused come last and never crowd out others."""
+    waiting = Refund.objects.exclude(state=Refund.State.SUCCEEDED).order_by("pk").values_list("pk", flat=True)
+    failed = waiting.filter(state=Refund.State.FAILED)
+    return [*waiting.exclude(state=Refund.State.FAILED)[:200], *failed.order_by("?")[:20]]
+
+
+def step(refund_id: int) -> None:
+    """Takes an open refund one step further: one that was missed, is unknown, or was left in mid-call."""
+    refund = Refund.objects.select_related("payment").get(pk=refund_id)
+    last = refund.history().last()
+    rested = last is None or last.at < timezone.now() - REST
+    if refund.state == Refund.State.REQUESTED or (refund.state == Refund.State.FAILED and rested):
+        send(refund)
+    elif refund.state == Refund.State.UNKNOWN:
+        ask(refund)
+    elif refund.state == Refund.State.SENDING and rested:  # A sender died in mid-call.
+        move(refund, Refund.State.UNKNOWN, reason="sender died")
+        ask(refund)

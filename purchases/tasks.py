@@ -11,6 +11,7 @@ from carbonsink.locks import only_one
 from purchases import fees, orders, payments, refunds
 from purchases.gateways.base import GatewayError
 from purchases.models import Payment, Refund
+from purchases.sweeping import each
 
 log = structlog.get_logger(__name__)
 
@@ -21,10 +22,9 @@ def sweep() -> None:
     with only_one("purchases.sweep") as mine:
         if not mine:
             return
-        orders.release_expired()
-        for pk in payments.open_payments_of_ended_orders() + payments.missed_notifications():
-            ask_about_payment(pk)
-        refunds.work_off()
+        each(orders.over(), orders.release)
+        each(payments.open_payments_of_ended_orders() + payments.missed_notifications(), ask_about_payment)
+        each(refunds.open_refunds(), refunds.step)
 
 
 @shared_task
@@ -47,9 +47,12 @@ def send_refund(refund_id: int) -> None:
 
 @shared_task
 def book_fees() -> None:
-    """Books what the gateways kept back yesterday; their bills are ready from 10:00 on."""
+    """Books what the gateways kept back in the last week: yesterday's bill is ready from 10:00 on, and what a failed
+    or missed run left out is made up for. Each fee is booked once."""
     for code in settings.PAYMENT_GATEWAYS:
-        try:
-            fees.book_fees(code, timezone.localdate() - timedelta(days=1))
-        except GatewayError as error:
-            log.error("fees_not_booked", gateway=code, outcome=error.outcome, code=error.code)
+        for days in range(1, 8):
+            day = timezone.localdate() - timedelta(days=days)
+            try:
+                fees.book_fees(code, day)
+            except GatewayError as error:
+                log.error("fees_not_booked", gateway=code, day=str(day), outcome=error.outcome, code=error.code)

@@ -8,6 +8,7 @@ from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
@@ -107,12 +108,14 @@ def _some_trees(tariff: Tariff, division: Division) -> list[Tree]:
 
 
 @require_safe
+@never_cache
 def order(request: HttpRequest, token: str) -> HttpResponse:
-    """An order: pay it, watch it, find its certificate. Changes nothing but what time has already decided."""
+    """An order: pay it, watch it, find its certificate."""
     found = orders.look_at(get_object_or_404(Order.objects.select_related("tree", "area"), token=token))
     context: dict[str, Any] = {"order": found, "payment": None, "trouble": ""}
+    # The page asks the gateway, its live update only looks: a silent gateway must not be asked every two seconds.
     try:
-        context["payment"] = payments.start_payment(found)
+        context["payment"] = payments.start_payment(found, ask=not request.htmx)  # type: ignore[attr-defined]
     except DomainError as error:
         context["trouble"] = error.message
     if found.state == Order.State.PAID:

@@ -21,13 +21,15 @@ _INSERT_SINKS = """
     ON CONFLICT (tree_id, vintage) DO NOTHING
     RETURNING household_id, vintage"""
 
-# Written sinks are added to their household's stock row, which is made when it is the first; rows in a fixed order.
+# Written sinks are added to their household's stock row, which is made when it is the first. Rows that buyers may
+# wait for come in primary-key order, like everywhere.
 _ADD_STOCK = """
     INSERT INTO purchases_stock (household_id, vintage, village_code, total, sold, shuffle)
     SELECT s.household_id, s.vintage, h.village_id, count(*), 0,
            hashint8(s.household_id * 10000 + s.vintage)
       FROM (SELECT * FROM made) s JOIN trees_household h ON h.id = s.household_id
-     GROUP BY s.household_id, s.vintage, h.village_id ORDER BY s.household_id, s.vintage
+      LEFT JOIN purchases_stock k ON k.household_id = s.household_id AND k.vintage = s.vintage
+     GROUP BY s.household_id, s.vintage, h.village_id, k.id ORDER BY k.id, s.household_id
     ON CONFLICT (household_id, vintage) DO UPDATE SET total = purchases_stock.total + EXCLUDED.total
     RETURNING 1"""
 
@@ -45,7 +47,7 @@ def _open(which: str, params: list[Any]) -> int:
 @transaction.atomic
 def open_vintage(tariff: Tariff) -> int:
     """Opens a vintage at its tariff and returns the number of new sinks. Can be run again: it adds what is missing."""
-    # Whoever approves a tree meanwhile waits for this row, and finds the vintage open afterwards (see open_sinks).
+    # Whoever approves or withdraws a tree meanwhile waits for this row, and finds the sinks afterwards.
     Tariff.objects.filter(pk=tariff.pk).update(opened_at=Coalesce("opened_at", Now()))
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {serial_sequence(tariff.vintage)}")
@@ -59,8 +61,7 @@ def serial_sequence(vintage: int) -> str:
 
 def open_sinks(tree_ids: list[int], to: str) -> None:
     """Follows trees that become approved: opens their sinks of the vintages that are open, or opens them again."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM purchases_tariff ORDER BY id FOR SHARE")
+    _wait_for_openings()
     _lock_stock(tree_ids)
     _change_open(tree_ids, is_open=True)
     _open("t.id = ANY(%s) AND f.opened_at IS NOT NULL AND f.closes_at > now()", [tree_ids])
@@ -69,8 +70,15 @@ def open_sinks(tree_ids: list[int], to: str) -> None:
 def close_sinks(tree_ids: list[int], to: str) -> None:
     """Follows trees that leave the scheme: their unsold sinks are not for sale any more, and a held one will not be
     again when its order expires."""
+    _wait_for_openings()
     _lock_stock(tree_ids)
     _change_open(tree_ids, is_open=False)
+
+
+def _wait_for_openings() -> None:
+    """Waits until a vintage that is being opened is open: its sinks cannot be seen before."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM purchases_tariff ORDER BY id FOR SHARE")
 
 
 def _lock_stock(tree_ids: list[int]) -> None:

@@ -14,7 +14,14 @@ from carbonsink.standins import keys
 from tests.processes import Process
 from tests.standins.clients import BankClient, WechatClient
 
-NO_TRUNCATE = ["ledger_entry", "ledger_line", "ledger_settlement"]
+NO_TRUNCATE = [
+    "carbonsink_statechange",
+    "ledger_account",
+    "ledger_entry",
+    "ledger_line",
+    "ledger_settlement",
+    "purchases_notification",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -207,3 +207,8 @@ def account(owner: Household, *, approved: bool = True, **changes: Any) -> BankA
     if approved:
         approve_account(made, by=user(roles.FINANCE))
     return made
+
+
+def fast_hashing(settings: Any) -> None:
+    """Makes users quickly, for tests that sign nobody in by password: the real hash takes a quarter of a second."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

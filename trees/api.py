@@ -68,13 +68,20 @@ class TreeIn(serializers.Serializer):
 
     client_uuid = serializers.UUIDField()
     household = serializers.CharField(max_length=20, help_text=_("The household's public id."))
-    species = serializers.SlugRelatedField("scientific_name", queryset=Species.objects.all())
+    species = serializers.CharField(max_length=80, help_text=_("The scientific name."))
     dbh_cm = serializers.DecimalField(max_digits=4, decimal_places=1, min_value=0, allow_null=True, default=None)
     planted_year = serializers.IntegerField(min_value=1800, max_value=2200, allow_null=True, default=None)
     lon = serializers.DecimalField(9, 6, min_value=-180, max_value=180, allow_null=True, default=None)
     lat = serializers.DecimalField(8, 6, min_value=-90, max_value=90, allow_null=True, default=None)
     accuracy_m = serializers.IntegerField(min_value=0, max_value=32000, allow_null=True, default=None)
     measured_on = serializers.DateField()
+
+    def validate_species(self, value: str) -> Species:
+        """The species of that name."""
+        found = Species.objects.filter(scientific_name=value).first()
+        if found is None:
+            raise serializers.ValidationError(_("This species is not on the list. Choose one of the list."))
+        return found
 
 
 class PhotoOut(serializers.ModelSerializer):

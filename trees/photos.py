@@ -18,9 +18,10 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
@@ -32,6 +33,13 @@ FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # MPO comes by way of JPEG.
 MAX_PIXELS = {"JPEG": settings.PHOTO_MAX_PIXELS, "MPO": settings.PHOTO_MAX_PIXELS}
 MAX_PIXELS_OTHERS = 24_000_000
 LARGE, SMALL, QUALITY = 1600, 400, 82
+MAX_TRIES = 3
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+SIGNS = {"N": 1, "E": 1, "S": -1, "W": -1}
 # What Pillow and libheif raise for files and metadata that are not what they seem.
 BROKEN = (
     OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError,
@@ -52,9 +60,11 @@ def check_header(file: BinaryIO) -> None:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # Size is judged below; what else Pillow notes is the file's business.
             with Image.open(file, formats=FORMATS) as image:
                 pixels, form = image.width * image.height, image.format or ""
+                if image.mode == "CMYK" or image.info.get("progressive"):
+                    form = ""  # These are decoded whole, like the other formats.
     except Image.DecompressionBombError:
         pixels, form = MAX_PIXELS_OTHERS + settings.PHOTO_MAX_PIXELS, ""
     except BROKEN as error:
@@ -76,6 +86,8 @@ def take_photo(tree: Tree, file: BinaryIO, *, officer: User) -> Photo:
 
     The file is stored under its SHA-256 before the row is written, so that a crash between leaves nothing half done.
     """
+    if tree.state not in (Tree.State.DRAFT, Tree.State.SUBMITTED, Tree.State.REJECTED):
+        raise DomainError("wrong_state", _("This tree has been reviewed: its photos stay as they are."), status=409)
     check_header(file)
     content = file.read()
     sha256 = hashlib.sha256(content).hexdigest()
@@ -104,7 +116,14 @@ def process(photo: Photo) -> None:
     """Decodes a received photo, makes its public pictures and moves it to accepted, or to refused with the reason.
 
     Raises DomainError("wrong_state") when another worker was faster; its pictures count, and none of ours stay.
+    Each try is counted before it begins: a photo that kills its worker is refused in the end.
     """
+    Photo.objects.filter(pk=photo.pk).update(tries=F("tries") + 1)
+    photo.refresh_from_db(fields=["tries"])
+    if photo.tries > MAX_TRIES:
+        refusal = _("The photo could not be processed. Take it again with a lower resolution.")
+        move(photo, Photo.State.REFUSED, reason="too many tries", refusal=refusal)
+        return
     try:
         with photo.original.open("rb") as file:
             found = read(file)
@@ -136,15 +155,41 @@ def read(file: IO[bytes]) -> dict[str, Any]:
                 scale = LARGE / max(image.size)
                 image.draft("RGB", (math.ceil(image.width * scale), math.ceil(image.height * scale)))
                 image.load()
-                upright = ImageOps.exif_transpose(image).convert("RGB")
+                shrunk = _upright(_eight_bit(image))
     except BROKEN as error:
         raise unreadable from error
-    upright.thumbnail((LARGE, LARGE), Image.Resampling.BICUBIC)
+    shrunk.thumbnail((LARGE, LARGE), Image.Resampling.BICUBIC)
+    upright = _on_white(shrunk)
     if min(upright.size) < 50:
         raise DomainError("too_small", _("The photo is too small to show a tree. Take it again."))
     large = _jpeg(upright)
     upright.thumbnail((SMALL, SMALL), Image.Resampling.BICUBIC)
     return {"large": large, "small": _jpeg(upright), "dhash": dhash(upright), **exif}
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """As RGB, or RGBA where something is transparent. 16-bit grey is scaled; converting alone would cut it off."""
+    if image.mode.startswith("I"):
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as the camera was held. Not by Pillow's `exif_transpose`: that one writes the rest of the EXIF anew, and
+    fails where it is broken."""
+    turn = None
+    with suppress(*BROKEN):
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Without transparency; converting alone would show whatever lay beneath."""
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    return white.convert("RGB")
 
 
 def _jpeg(image: Image.Image) -> bytes:
@@ -177,16 +222,16 @@ def read_exif(image: Image.Image) -> dict[str, Any]:
                 found["exif_taken_at"] = taken
     with suppress(*BROKEN):
         gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
-        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef] in ("S", b"S"))
-        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef] in ("W", b"W"))
+        lat = _degrees(gps[ExifTags.GPS.GPSLatitude]) * SIGNS[gps[ExifTags.GPS.GPSLatitudeRef]]
+        lon = _degrees(gps[ExifTags.GPS.GPSLongitude]) * SIGNS[gps[ExifTags.GPS.GPSLongitudeRef]]
         if abs(lat) <= 90 and abs(lon) <= 180 and (lat, lon) != (0, 0):
             found |= {"exif_lat": lat, "exif_lon": lon}
     return found
 
 
-def _degrees(parts: Any, negative: bool) -> float:
+def _degrees(parts: Any) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
     value = degrees + minutes / 60 + seconds / 3600
     if not math.isfinite(value):
         raise ValueError("not a position")
-    return -value if negative else value
+    return value

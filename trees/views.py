@@ -108,13 +108,13 @@ def review_tree(request: HttpRequest, number: str) -> HttpResponse:
 @role_required(REVIEWER)
 @require_POST
 def approve(request: HttpRequest, number: str) -> HttpResponse:
-    """Approves a tree."""
+    """Approves a tree, or shows it again with the sentence why not."""
     tree = _reviewed(request, number)
     try:
         review.approve_tree(tree, reviewer=signed_in(request))
     except DomainError as error:
         messages.error(request, error.message)
-        return redirect("trees:review-tree", number)
+        return render(request, "trees/review_tree.html", {"form": RejectForm(), "tree": tree}, status=error.status)
     messages.success(request, _("Tree %(number)s is approved.") % {"number": tree.number})
     return redirect("trees:review")
 

@@ -1,14 +1,14 @@
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from carbonsink.crypto import DigestField, EncryptedField, digests, normalise
+from carbonsink.crypto import DigestField, EncryptedField, digest, digests, normalise
 
 mobile_number = RegexValidator(r"^1[3-9][0-9]{9}$", _("Enter the 11 digits of a mobile number, such as 13912345678."))
 
@@ -57,7 +57,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("area"),
         max_length=12,
         blank=True,
-        validators=[RegexValidator(r"^[0-9]{2,12}$", _("Enter the leading digits of a division code, such as 522634."))],
+        validators=[
+            RegexValidator(r"^[0-9]{2,12}$", _("Enter the leading digits of a division code, such as 522634."))
+        ],
         help_text=_("Leading digits of the division codes this officer or reviewer is responsible for."),
     )
     is_staff = models.BooleanField(_("may enter the admin"), default=False)
@@ -86,6 +88,18 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Normalises what one signs in by. The digest is set here too, since forms and `full_clean` judge it before
+        the row is saved."""
+        super().clean()
+        self.email = self.email.strip().lower() if self.email else None
+        self.phone = normalise(self.phone) if self.phone else None
+        self.phone_digest = digest(self.phone) if self.phone else None
+        if not (self.phone or self.email):
+            raise ValidationError(_("A user needs a mobile number or an e-mail."))
+        if self.phone and User.objects.filter(phone_digest__in=digests(self.phone)).exclude(pk=self.pk).exists():
+            raise ValidationError({"phone": _("Another user has this mobile number.")})
 
     @cached_property
     def roles(self) -> set[str]:

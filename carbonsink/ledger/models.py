@@ -1,6 +1,7 @@
 """Append-only double entry. Assets are positive, payables negative; migration 0002 holds the database's own guards."""
 
 from django.db import models
+from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext_lazy as _
 
 
@@ -17,11 +18,13 @@ class Account(models.Model):
         SPONSOR = "sponsor", _("paid by the sponsor")
         SUSPENSE = "suspense", _("to be explained")
 
-    code = models.CharField(max_length=40, unique=True)
-    kind = models.CharField(max_length=10, choices=Kind)
+    code = models.CharField(_("code"), max_length=40, unique=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     owner = models.BigIntegerField(null=True, help_text="The household's primary key, for kind household.")
 
     class Meta:
+        verbose_name = _("ledger account")
+        verbose_name_plural = _("ledger accounts")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(
@@ -43,6 +46,11 @@ class Account(models.Model):
                 | (~models.Q(kind="household") & models.Q(owner__isnull=True)),
                 name="ledger_account_owner_of_household",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(kind="household")
+                | models.Q(code=Concat(models.Value("household:"), Cast("owner", models.CharField()))),
+                name="ledger_account_code_of_household",
+            ),
             models.UniqueConstraint(
                 fields=["owner"], name="ledger_account_one_per_owner", condition=models.Q(owner__isnull=False)
             ),
@@ -55,12 +63,13 @@ class Account(models.Model):
 class Entry(models.Model):
     """One event of money. Its reference says which, and can be used once."""
 
-    reference = models.CharField(max_length=80, unique=True)
-    kind = models.CharField(max_length=30)
-    at = models.DateTimeField(auto_now_add=True)
+    reference = models.CharField(_("reference"), max_length=80, unique=True)
+    kind = models.CharField(_("kind"), max_length=30)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
-        verbose_name_plural = "entries"
+        verbose_name = _("ledger entry")
+        verbose_name_plural = _("ledger entries")
 
     def __str__(self) -> str:
         return self.reference
@@ -71,9 +80,11 @@ class Line(models.Model):
 
     entry = models.ForeignKey(Entry, models.PROTECT, related_name="lines")
     account = models.ForeignKey(Account, models.PROTECT, related_name="lines")
-    fen = models.BigIntegerField()
+    fen = models.BigIntegerField(_("amount (fen)"))
 
     class Meta:
+        verbose_name = _("ledger line")
+        verbose_name_plural = _("ledger lines")
         constraints = [models.CheckConstraint(condition=~models.Q(fen=0), name="ledger_line_not_zero")]
 
 
@@ -82,3 +93,7 @@ class Settlement(models.Model):
 
     line = models.OneToOneField(Line, models.PROTECT)
     payout_reference = models.CharField(max_length=32, db_index=True)
+
+    class Meta:
+        verbose_name = _("settlement")
+        verbose_name_plural = _("settlements")

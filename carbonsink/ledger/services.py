@@ -37,12 +37,12 @@ def post(reference: str, kind: str, amounts: Mapping[Account, int]) -> Entry:
     lines = [(account.pk, fen) for account, fen in amounts.items() if fen]
     if len(lines) < 2 or sum(fen for _, fen in lines) != 0:
         raise ValueError(f"entry {reference} does not balance: {lines}")
-    try:
-        with transaction.atomic():
-            entry = Entry.objects.create(reference=reference, kind=kind)
-    except IntegrityError as error:
-        raise AlreadyPosted(reference) from error
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        try:
+            with transaction.atomic():
+                entry = Entry.objects.create(reference=reference, kind=kind)
+        except IntegrityError as error:
+            raise AlreadyPosted(reference) from error
         cursor.execute(
             "INSERT INTO ledger_line (entry_id, account_id, fen)"
             " SELECT %s, account_id, fen FROM unnest(%s::bigint[], %s::bigint[]) AS t(account_id, fen)",

@@ -10,9 +10,12 @@ BEGIN
 END $$;
 CREATE TRIGGER carbonsink_statechange_append_only BEFORE UPDATE OR DELETE ON carbonsink_statechange
     FOR EACH ROW EXECUTE FUNCTION carbonsink_refuse_change();
+CREATE TRIGGER carbonsink_statechange_no_truncate BEFORE TRUNCATE ON carbonsink_statechange
+    FOR EACH STATEMENT EXECUTE FUNCTION carbonsink_refuse_change();
 """
 BACKWARD = """
 DROP TRIGGER carbonsink_statechange_append_only ON carbonsink_statechange;
+DROP TRIGGER carbonsink_statechange_no_truncate ON carbonsink_statechange;
 DROP FUNCTION carbonsink_refuse_change();
 """
 

@@ -1,7 +1,6 @@
 """Template filters for money, kilograms and masked data; loaded everywhere by settings."""
 
 from django import template
-from django.utils.formats import number_format
 
 from carbonsink import money
 
@@ -10,11 +9,11 @@ register = template.Library()
 
 @register.filter
 def yuan(fen: int | None) -> str:
-    """Fen as "¥1,234.50"."""
+    """Fen as "¥1,234.50", grouped by thousands in every language, as banks print it."""
     if fen is None:
         return ""
-    whole, _, cents = money.yuan(fen).partition(".")
-    return f"¥{number_format(int(whole)) if whole != '-0' else '-0'}.{cents}"
+    whole, _, cents = money.yuan(abs(fen)).partition(".")
+    return f"¥{'-' if fen < 0 else ''}{int(whole):,}.{cents}"
 
 
 @register.filter

@@ -25,19 +25,21 @@ class BankAccount(Stateful):
     client_uuid = models.UUIDField(unique=True, editable=False)
     body_hash = models.CharField(max_length=64, editable=False)
     household = models.ForeignKey(Household, models.PROTECT, related_name="bank_accounts")
-    version = models.PositiveSmallIntegerField()
+    version = models.PositiveSmallIntegerField(_("version"))
     holder = EncryptedField(_("account holder"))
     holder_digest = DigestField(of="holder")
     bank_name = models.CharField(_("bank"), max_length=80)
     bank_code = models.CharField(_("bank code (CNAPS)"), max_length=12)
     number = EncryptedField(_("account number"))
     number_digest = DigestField(of="number", db_index=True)
-    state = models.CharField(max_length=10, choices=State, default=State.ENTERED)
+    # Binds the number to this household and version, so that ciphertext copied from another row is noticed.
+    seal = DigestField(of="identity")
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.ENTERED)
     entered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     entered_at = models.DateTimeField(auto_now_add=True)
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    approved_at = models.DateTimeField(null=True)
-    usable_from = models.DateTimeField(null=True)
+    approved_at = models.DateTimeField(_("approved at"), null=True)
+    usable_from = models.DateTimeField(_("usable from"), null=True)
 
     class Meta:
         verbose_name = _("bank account")
@@ -60,6 +62,16 @@ class BankAccount(Stateful):
 
     def __str__(self) -> str:
         return f"{self.household} v{self.version}"
+
+    @property
+    def identity(self) -> str:
+        """All that makes this version what it is, as one text."""
+        return "|".join([self.household.public_id, str(self.version), self.bank_code, self.number, self.holder])
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the account is still the one that was entered; nobody without the look-up key can make it look so."""
+        return self.seal in crypto.digests(self.identity)
 
     @property
     def last_four(self) -> str:

@@ -42,13 +42,13 @@ class Payout(Stateful):
 
     household = models.ForeignKey(Household, models.PROTECT, related_name="payouts")
     account = models.ForeignKey(BankAccount, models.PROTECT, related_name="payouts")
-    bank = models.CharField(max_length=20)
-    out_no = models.CharField(max_length=32, unique=True)
-    fen = models.BigIntegerField()
-    state = models.CharField(max_length=10, choices=State, default=State.PREPARED)
-    created_at = models.DateTimeField()
-    completed_at = models.DateTimeField(null=True)
-    bank_reference = models.CharField(max_length=64, blank=True)
+    bank = models.CharField(_("bank"), max_length=20)
+    out_no = models.CharField(_("payout number"), max_length=32, unique=True)
+    fen = models.BigIntegerField(_("amount (fen)"))
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.PREPARED)
+    created_at = models.DateTimeField(_("created at"))
+    completed_at = models.DateTimeField(_("completed at"), null=True)
+    bank_reference = models.CharField(_("bank reference"), max_length=140, blank=True)
 
     class Meta:
         verbose_name = _("payout")
@@ -84,14 +84,18 @@ class Attempt(Stateful):
         "sending": {"accepted", "succeeded", "failed", "unknown", "unsent"},
         "accepted": {"succeeded", "failed", "unknown"},
         "unknown": {"accepted", "succeeded", "failed", "unsent"},
+        # Should the statement show what "never reached the bank", the statement is right.
+        "unsent": {"succeeded"},
     }
 
     payout = models.ForeignKey(Payout, models.PROTECT, related_name="attempts")
     request_sha256 = models.CharField(max_length=64)
-    state = models.CharField(max_length=10, choices=State, default=State.SENDING)
-    created_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.SENDING)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("attempt at the bank")
+        verbose_name_plural = _("attempts at the bank")
         constraints = [
             models.UniqueConstraint(
                 fields=["payout"],
@@ -110,15 +114,16 @@ class StatementRow(models.Model):
         PAYOUT = "payout", _("payout to a household")
         RETURN = "return", _("returned payout")
         SUSPENSE = "suspense", _("to be explained")
+        INFORMATION = "information", _("a row without an amount")
 
-    bank = models.CharField(max_length=20)
-    serial = models.BigIntegerField()
-    booked_at = models.DateTimeField()
-    fen = models.BigIntegerField(help_text="Positive: into the account.")
+    bank = models.CharField(_("bank"), max_length=20)
+    serial = models.BigIntegerField(_("serial number"))
+    booked_at = models.DateTimeField(_("booked at"))
+    fen = models.BigIntegerField(_("amount (fen)"), help_text="Positive: into the account.")
     counterparty = EncryptedField()
-    remittance = models.CharField(max_length=200, blank=True)
-    bank_reference = models.CharField(max_length=64)
-    kind = models.CharField(max_length=10, choices=Kind)
+    remittance = models.CharField(_("remittance"), max_length=200, blank=True)
+    bank_reference = models.CharField(_("bank reference"), max_length=140)
+    kind = models.CharField(_("kind"), max_length=11, choices=Kind)
     payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="statement_rows")
     entry = models.ForeignKey(Entry, models.PROTECT, null=True, related_name="+")
 
@@ -127,7 +132,10 @@ class StatementRow(models.Model):
         verbose_name_plural = _("statement rows")
         constraints = [
             models.UniqueConstraint(fields=["bank", "serial"], name="payouts_statementrow_once"),
-            models.CheckConstraint(condition=~Q(fen=0), name="payouts_statementrow_not_zero"),
+            models.CheckConstraint(
+                condition=Q(fen=0, kind="information") | (~Q(fen=0) & ~Q(kind="information")),
+                name="payouts_statementrow_amount",
+            ),
             models.UniqueConstraint(
                 fields=["payout", "kind"],
                 condition=Q(payout__isnull=False),

@@ -39,7 +39,7 @@ class PaymentReport:
     """What the gateway says about a payment."""
 
     reference: str
-    state: Literal["pending", "captured", "closed", "failed"]
+    state: Literal["pending", "captured", "refunded", "closed", "failed"]
     transaction_id: str = ""
     fen: int = 0
     captured_at: datetime | None = None

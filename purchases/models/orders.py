@@ -37,7 +37,11 @@ class Buyer(models.Model):
     contact = EncryptedField(_("phone or e-mail"))
     contact_digest = DigestField(of="contact", db_index=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="buyers")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("buyer")
+        verbose_name_plural = _("buyers")
 
 
 class Order(Stateful):
@@ -61,27 +65,29 @@ class Order(Stateful):
         "partly_refunded": {"refunded"},
     }
 
-    number = models.CharField(max_length=12, unique=True, default=new_number)
+    number = models.CharField(_("number"), max_length=12, unique=True, default=new_number)
     token = models.CharField(max_length=22, unique=True, default=new_token)
     buyer = models.ForeignKey(Buyer, models.PROTECT, related_name="orders")
-    vintage = models.PositiveSmallIntegerField()
+    vintage = models.PositiveSmallIntegerField(_("vintage"))
     # The choice, kept because a late capture chooses again: one tree, or trees of an area.
     tree = models.ForeignKey(Tree, models.PROTECT, null=True, related_name="+")
     area = models.ForeignKey(Division, models.PROTECT, null=True, related_name="+")
     holder = models.CharField(_("name on the certificate"), max_length=80, blank=True)
-    quantity = models.PositiveIntegerField()
-    price_fen = models.PositiveIntegerField()
-    kg = models.PositiveSmallIntegerField()
-    total_fen = models.BigIntegerField()
-    state = models.CharField(max_length=15, choices=State, default=State.HELD)
+    quantity = models.PositiveIntegerField(_("trees"))
+    price_fen = models.PositiveIntegerField(_("price (fen)"))
+    kg = models.PositiveSmallIntegerField(_("kg CO2"))
+    total_fen = models.BigIntegerField(_("total (fen)"))
+    state = models.CharField(_("state"), max_length=15, choices=State, default=State.HELD)
     idempotency_key = models.CharField(max_length=80, unique=True)
     body_hash = models.CharField(max_length=64)
     address_digest = models.CharField(max_length=90, blank=True)
     expires_at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
-    paid_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    paid_at = models.DateTimeField(_("paid at"), null=True)
 
     class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
         constraints = [
             models.CheckConstraint(
                 condition=Q(quantity__gt=0, price_fen__gt=0, kg__gt=0), name="purchases_order_positive"
@@ -131,21 +137,23 @@ class Certificate(Stateful):
 
     MOVES = {"valid": {"retired", "transferred", "replaced", "revoked"}}
 
-    serial = models.CharField(max_length=20, unique=True)
+    serial = models.CharField(_("serial number"), max_length=20, unique=True)
     token = models.CharField(max_length=22, unique=True, default=new_token)
     order = models.ForeignKey(Order, models.PROTECT, related_name="certificates")
     parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
-    holder = models.CharField(max_length=80, blank=True)
-    vintage = models.PositiveSmallIntegerField()
+    holder = models.CharField(_("name on the certificate"), max_length=80, blank=True)
+    vintage = models.PositiveSmallIntegerField(_("vintage"))
     trees = models.PositiveIntegerField()
-    kg = models.PositiveIntegerField()
+    kg = models.PositiveIntegerField(_("kg CO2"))
     trees_sha256 = models.CharField(max_length=64)
-    state = models.CharField(max_length=11, choices=State, default=State.VALID)
-    issued_at = models.DateTimeField()
+    state = models.CharField(_("state"), max_length=11, choices=State, default=State.VALID)
+    issued_at = models.DateTimeField(_("issued at"))
     key_id = models.CharField(max_length=16)
     signature = models.CharField(max_length=100)
 
     class Meta:
+        verbose_name = _("certificate")
+        verbose_name_plural = _("certificates")
         constraints = [
             models.CheckConstraint(condition=Q(trees__gt=0, kg__gt=0), name="purchases_certificate_positive")
         ]

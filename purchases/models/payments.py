@@ -27,17 +27,19 @@ class Payment(Stateful):
     MOVES = {"created": {"captured", "failed", "closed"}, "closed": {"captured"}}
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
-    gateway = models.CharField(max_length=20)
-    reference = models.CharField(max_length=32, unique=True, default=new_reference)
-    transaction_id = models.CharField(max_length=64, null=True)
-    fen = models.BigIntegerField()
+    gateway = models.CharField(_("gateway"), max_length=20)
+    reference = models.CharField(_("reference"), max_length=32, unique=True, default=new_reference)
+    transaction_id = models.CharField(_("transaction"), max_length=64, null=True)
+    fen = models.BigIntegerField(_("amount (fen)"))
     captured_fen = models.BigIntegerField(null=True)
     code_url = models.CharField(max_length=500, blank=True)
-    state = models.CharField(max_length=10, choices=State, default=State.CREATED)
-    created_at = models.DateTimeField(auto_now_add=True)
-    captured_at = models.DateTimeField(null=True)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.CREATED)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    captured_at = models.DateTimeField(_("captured at"), null=True)
 
     class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
         constraints = [
             models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_payment_positive"),
             models.UniqueConstraint(fields=["gateway", "transaction_id"], name="purchases_payment_transaction_once"),
@@ -63,14 +65,16 @@ class Payment(Stateful):
 class Notification(models.Model):
     """A gateway's callback as it came, stored before it acts. Its event id is used once per gateway."""
 
-    gateway = models.CharField(max_length=20)
-    event_id = models.CharField(max_length=64)
+    gateway = models.CharField(_("gateway"), max_length=20)
+    event_id = models.CharField(_("event"), max_length=64)
     headers = models.JSONField()
     body = models.BinaryField()
     payment = models.ForeignKey(Payment, models.PROTECT, null=True, related_name="notifications")
-    received_at = models.DateTimeField(auto_now_add=True)
+    received_at = models.DateTimeField(_("received at"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
         constraints = [
             models.UniqueConstraint(fields=["gateway", "event_id"], name="purchases_notification_once"),
         ]
@@ -98,13 +102,15 @@ class Refund(Stateful):
         SECOND = "second", _("The order was paid twice.")
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
-    number = models.CharField(max_length=32, unique=True, default=new_reference)
-    fen = models.BigIntegerField()
-    reason = models.CharField(max_length=10, choices=Reason)
-    state = models.CharField(max_length=10, choices=State, default=State.REQUESTED)
-    created_at = models.DateTimeField(auto_now_add=True)
+    number = models.CharField(_("number"), max_length=32, unique=True, default=new_reference)
+    fen = models.BigIntegerField(_("amount (fen)"))
+    reason = models.CharField(_("reason"), max_length=10, choices=Reason)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
         constraints = [
             models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_refund_positive"),
             # Late and second captures are refunded whole, and so only once.

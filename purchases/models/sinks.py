@@ -31,16 +31,22 @@ class Tariff(models.Model):
 
 
 class Stock(models.Model):
-    """How many sinks of a vintage a household offers and has sold. What a purchase locks; held ones count as sold."""
+    """How many sinks of a vintage a household offers and has sold. What a purchase locks; held ones count as sold.
 
-    household = models.ForeignKey(Household, models.PROTECT, related_name="stocks")
-    vintage = models.PositiveSmallIntegerField()
-    village_code = models.CharField(max_length=12)
-    total = models.PositiveIntegerField(default=0)
-    sold = models.PositiveIntegerField(default=0)
+    The reference to the household is proved by `audit`, with its sinks: enforced, committing an opened vintage would
+    wait for a reviewer who approves a tree of the household and waits for the vintage.
+    """
+
+    household = models.ForeignKey(Household, models.PROTECT, db_constraint=False, related_name="stocks")
+    vintage = models.PositiveSmallIntegerField(_("vintage"))
+    village_code = models.CharField(_("village code"), max_length=12)
+    total = models.PositiveIntegerField(_("in all"), default=0)
+    sold = models.PositiveIntegerField(_("sold"), default=0)
     shuffle = models.IntegerField(help_text="Breaks ties between households that have sold equally many.")
 
     class Meta:
+        verbose_name = _("stock")
+        verbose_name_plural = _("stock")
         constraints = [
             models.UniqueConstraint(fields=["household", "vintage"], name="purchases_stock_once"),
             models.CheckConstraint(condition=Q(sold__lte=F("total")), name="purchases_stock_not_oversold"),
@@ -67,11 +73,11 @@ class Sink(models.Model):
     """
 
     tree = models.ForeignKey(Tree, models.PROTECT, db_constraint=False, related_name="sinks")
-    vintage = models.PositiveSmallIntegerField()
+    vintage = models.PositiveSmallIntegerField(_("vintage"))
     household = models.ForeignKey(Household, models.PROTECT, db_constraint=False, related_name="+", db_index=False)
     rank = models.PositiveSmallIntegerField()
-    price_fen = models.PositiveIntegerField()
-    kg = models.PositiveSmallIntegerField()
+    price_fen = models.PositiveIntegerField(_("price (fen)"))
+    kg = models.PositiveSmallIntegerField(_("kg CO2"))
     open = models.BooleanField(default=True)
     order = models.ForeignKey(
         "Order", models.PROTECT, null=True, db_constraint=False, related_name="sinks", db_index=False
@@ -81,6 +87,8 @@ class Sink(models.Model):
     )
 
     class Meta:
+        verbose_name = _("sink")
+        verbose_name_plural = _("sinks")
         constraints = [
             models.UniqueConstraint(fields=["tree", "vintage"], name="purchases_sink_once"),
             models.CheckConstraint(condition=Q(price_fen__gt=0, kg__gt=0), name="purchases_sink_positive"),
@@ -109,5 +117,9 @@ class SinkRelease(models.Model):
 
     sink = models.ForeignKey(Sink, models.PROTECT, related_name="releases")
     order = models.ForeignKey("Order", models.PROTECT, related_name="+")
-    reason = models.CharField(max_length=200)
-    at = models.DateTimeField(auto_now_add=True)
+    reason = models.CharField(_("reason"), max_length=200)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("release of a sink")
+        verbose_name_plural = _("releases of sinks")

@@ -68,7 +68,7 @@ class Household(models.Model):
     tenure_number = models.CharField(_("certificate number"), max_length=60, blank=True)
     trees_numbered = models.PositiveSmallIntegerField(default=0, editable=False)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
-    registered_at = models.DateTimeField(auto_now_add=True)
+    registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
 
     objects = HouseholdQuerySet.as_manager()
 
@@ -130,6 +130,8 @@ class Consent(models.Model):
     withdrawn_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = _("consent")
+        verbose_name_plural = _("consents")
         constraints = [
             models.UniqueConstraint(
                 fields=["household"],

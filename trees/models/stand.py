@@ -57,9 +57,9 @@ class Tree(Stateful):
     lat = models.DecimalField(_("latitude"), max_digits=8, decimal_places=6, null=True)
     accuracy_m = models.PositiveSmallIntegerField(_("accuracy (m)"), null=True)
     measured_on = models.DateField(_("measured on"))
-    state = models.CharField(max_length=10, choices=State, default=State.SUBMITTED)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.SUBMITTED)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
-    registered_at = models.DateTimeField(auto_now_add=True)
+    registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
 
     objects = TreeQuerySet.as_manager()
 
@@ -77,7 +77,12 @@ class Tree(Stateful):
             ),
             models.CheckConstraint(
                 condition=Q(lon__isnull=True, lat__isnull=True)
-                | (Q(lon__range=(-180, 180), lat__range=(-90, 90)) & ~Q(lon=0, lat=0)),
+                | (
+                    # A CHECK passes what is unknown: without these two, half a position would.
+                    Q(lon__isnull=False, lat__isnull=False)
+                    & Q(lon__range=(-180, 180), lat__range=(-90, 90))
+                    & ~Q(lon=0, lat=0)
+                ),
                 name="trees_tree_position",
             ),
         ]
@@ -113,9 +118,11 @@ class Enrolment(models.Model):
     measured_on = models.DateField()
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    approved_at = models.DateTimeField()
+    approved_at = models.DateTimeField(_("approved at"))
 
     class Meta:
+        verbose_name = _("enrolment")
+        verbose_name_plural = _("enrolments")
         constraints = [
             models.CheckConstraint(
                 condition=Q(first_vintage__lte=F("last_vintage")), name="trees_enrolment_vintages_ordered"
@@ -152,7 +159,7 @@ class Photo(Stateful):
     tree = models.ForeignKey(Tree, models.PROTECT, related_name="photos")
     sha256 = models.CharField(max_length=64)
     original = models.FileField(storage=evidence_storage, max_length=120)
-    state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.RECEIVED)
     refusal = models.CharField(max_length=200, blank=True)
     large = models.ImageField(max_length=120, blank=True)
     small = models.ImageField(max_length=120, blank=True)
@@ -160,10 +167,13 @@ class Photo(Stateful):
     exif_taken_at = models.DateTimeField(null=True)
     exif_lon = models.FloatField(null=True)
     exif_lat = models.FloatField(null=True)
-    received_at = models.DateTimeField(auto_now_add=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    received_at = models.DateTimeField(_("received at"), auto_now_add=True)
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     class Meta:
+        verbose_name = _("photo")
+        verbose_name_plural = _("photos")
         constraints = [
             models.UniqueConstraint(fields=["tree", "sha256"], name="trees_photo_once_per_tree"),
             models.CheckConstraint(
@@ -199,11 +209,13 @@ class Review(models.Model):
     tree = models.ForeignKey(Tree, models.PROTECT, related_name="reviews")
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     decision = models.CharField(max_length=8, choices=Decision)
-    reason = models.CharField(max_length=20, choices=Reason, blank=True)
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
     note = models.CharField(max_length=300, blank=True)
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("review")
+        verbose_name_plural = _("reviews")
         constraints = [
             models.CheckConstraint(
                 condition=Q(decision="approved") | ~Q(reason=""), name="trees_review_rejection_has_reason"

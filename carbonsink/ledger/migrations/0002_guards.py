@@ -57,7 +57,7 @@ CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
 CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_change();
 """
-    for table in ("ledger_entry", "ledger_line", "ledger_settlement")
+    for table in ("ledger_account", "ledger_entry", "ledger_line", "ledger_settlement")
 )
 
 

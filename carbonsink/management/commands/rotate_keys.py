@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from rich.progress import track
 
-from carbonsink.crypto import DigestField, EncryptedField
+from carbonsink.crypto import DigestField, EncryptedField, digests
 
 BATCH = 500
 
@@ -32,5 +32,18 @@ class Command(BaseCommand):
             with transaction.atomic():
                 batch = model._base_manager.filter(pk__in=ids[start : start + BATCH]).order_by("pk")
                 for row in batch.select_for_update():
+                    self.refuse_misfit(row)
                     row.save(update_fields=names)
         self.stdout.write(f"{model._meta.label}: {len(ids)} rows")
+
+    @staticmethod
+    def refuse_misfit(row: Any) -> None:
+        """Renewing a digest that does not fit its value would hide that somebody changed the row."""
+        for field in row._meta.local_fields:
+            if isinstance(field, DigestField):
+                value, stored = getattr(row, field.of), getattr(row, field.attname)
+                if (stored or value) and stored not in digests(value or ""):
+                    raise CommandError(
+                        f"{row._meta.label} {row.pk}: {field.name} does not fit {field.of}. Its key is not in"
+                        " FIELD_LOOKUP_KEYS any more, or the row was changed by hand: clear that up first."
+                    )

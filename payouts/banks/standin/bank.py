@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 import secrets
 import time
 from datetime import datetime, timedelta
@@ -19,8 +20,10 @@ from django.conf import settings
 
 from payouts.banks.base import BankError, Movement, Transfer, TransferReport
 
-# Answers after which the bank has for sure done nothing, and will not.
-_REFUSALS = {"SIGN_ERROR", "REPLAYED", "PARAM_ERROR", "ACCOUNT_NOT_YOURS", "INSUFFICIENT_FUNDS"}
+# Answers after which the bank has for sure done nothing with the number, and will not. A replay is none of them: it
+# means that an earlier copy of this very request did arrive. Nor is a bad signature: who knows what altered it.
+_REFUSALS = {"PARAM_ERROR", "ACCOUNT_NOT_YOURS", "INSUFFICIENT_FUNDS"}
+_UNFIT = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 _STATES: dict[str, Literal["accepted", "succeeded", "failed", "returned"]] = {
     "accepted": "accepted",
     "succeeded": "succeeded",
@@ -51,6 +54,11 @@ def request_message(method: str, path: str, timestamp: str, nonce: str, body: by
 def answer_message(status: int, timestamp: str, nonce: str, body: bytes) -> bytes:
     """What an answer's signature covers; `nonce` is the request's."""
     return f"{status}\n{timestamp}\n{nonce}\n{hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def _text(value: Any) -> str:
+    """A statement's text as it can be stored: strangers write into it, and it may hold anything."""
+    return _UNFIT.sub(" ", str(value or ""))
 
 
 class StandinBank:
@@ -112,10 +120,10 @@ class StandinBank:
             serial=int(row["serial"]),
             booked_at=datetime.fromisoformat(row["booked_at"]),
             fen=int(row["fen"]) if row["direction"] == "credit" else -int(row["fen"]),
-            counterparty=str(row["counterparty_name"]),
-            remittance=str(row["remittance"] or ""),
+            counterparty=_text(row["counterparty_name"]),
+            remittance=_text(row["remittance"]),
             out_no=str(row["out_no"] or ""),
-            bank_reference=str(row["bank_reference"] or ""),
+            bank_reference=_text(row["bank_reference"]),
         )
 
     def _call(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:

@@ -33,12 +33,12 @@ from purchases.gateways.wechatpay import signing
 
 _STATES: dict[str, Any] = {
     "SUCCESS": "captured",
-    "REFUND": "captured",
+    "REFUND": "refunded",
     "NOTPAY": "pending",
     "USERPAYING": "pending",
     "CLOSED": "closed",
     "REVOKED": "closed",
-    "PAYERROR": "failed",
+    "PAYERROR": "pending",
 }
 _REFUND_STATES: dict[str, Any] = {
     "SUCCESS": "succeeded",
@@ -81,11 +81,18 @@ class WechatPay:
                 "amount": {"total": request.fen, "currency": "CNY"},
             },
         )
-        return str(answer["code_url"])
+        return str(_field(answer, "code_url"))
 
     def query(self, reference: str) -> PaymentReport:
         query = urlencode({"mchid": settings.WECHATPAY_MCHID})
-        return self._report(self._call("GET", f"/v3/pay/transactions/out-trade-no/{reference}?{query}"))
+        answer = self._call("GET", f"/v3/pay/transactions/out-trade-no/{reference}?{query}")
+        try:
+            report = self._report(answer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise GatewayError("unknown", "BAD_ANSWER", "the content has not the expected form") from error
+        if report.reference != reference:  # A signature does not say which question it answers.
+            raise GatewayError("unknown", "BAD_ANSWER", "not about this payment")
+        return report
 
     def close(self, reference: str) -> None:
         path = f"/v3/pay/transactions/out-trade-no/{reference}/close"
@@ -111,7 +118,7 @@ class WechatPay:
             raise NotificationRefused(str(error)) from error
         except GatewayError as error:
             raise NotificationRefused(error.code) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise NotificationRefused("the content has not the expected form") from error
 
     def refund(self, request: RefundRequest) -> RefundReport:
@@ -125,10 +132,10 @@ class WechatPay:
                 "amount": {"refund": request.fen, "total": request.captured_fen, "currency": "CNY"},
             },
         )
-        return self._refund_report(answer)
+        return self._refund_report(request.number, answer)
 
     def query_refund(self, number: str) -> RefundReport:
-        return self._refund_report(self._call("GET", f"/v3/refund/domestic/refunds/{number}"))
+        return self._refund_report(number, self._call("GET", f"/v3/refund/domestic/refunds/{number}"))
 
     def fees(self, day: date) -> list[Fee]:
         try:
@@ -137,9 +144,9 @@ class WechatPay:
             if error.code == "NO_STATEMENT_EXIST":
                 return []
             raise
-        url = urlsplit(str(answer["download_url"]))
+        url = urlsplit(str(_field(answer, "download_url")))
         text = self._send("GET", f"{url.path}?{url.query}", b"", signed_answer=False)
-        if hashlib.sha1(text, usedforsecurity=False).hexdigest() != answer["hash_value"]:  # The bill's own choice.
+        if hashlib.sha1(text, usedforsecurity=False).hexdigest() != answer.get("hash_value"):  # The bill's own choice.
             raise GatewayError("unknown", "BILL_HASH", "the bill does not have the announced hash")
         return read_fees(text)
 
@@ -152,30 +159,35 @@ class WechatPay:
         if resource["mchid"] != settings.WECHATPAY_MCHID or resource["appid"] != settings.WECHATPAY_APPID:
             raise GatewayError("unknown", "NOT_OURS", "another merchant or app")
         state = _STATES.get(resource["trade_state"])
-        if state != "captured":
+        if state not in ("captured", "refunded"):
             return PaymentReport(resource["out_trade_no"], state or "pending")
         amount = resource["amount"]
-        if amount["currency"] != "CNY" or not isinstance(amount["total"], int) or amount["total"] <= 0:
+        if amount["currency"] != "CNY" or type(amount["total"]) is not int or amount["total"] <= 0:
             raise GatewayError("unknown", "BAD_AMOUNT", "not an amount in fen")
         return PaymentReport(
             reference=resource["out_trade_no"],
-            state="captured",
+            state=state,
             transaction_id=resource["transaction_id"],
             fen=amount["total"],
             captured_at=datetime.fromisoformat(resource["success_time"]),
         )
 
     @staticmethod
-    def _refund_report(answer: dict[str, Any]) -> RefundReport:
-        return RefundReport(str(answer["out_refund_no"]), _REFUND_STATES.get(answer["status"], "pending"))
+    def _refund_report(number: str, answer: dict[str, Any]) -> RefundReport:
+        if _field(answer, "out_refund_no") != number:
+            raise GatewayError("unknown", "BAD_ANSWER", "not about this refund")
+        return RefundReport(number, _REFUND_STATES.get(_field(answer, "status"), "pending"))
 
     def _call(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
         body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() if content is not None else b""
         answer = self._send(method, path, body)
         try:
-            return json.loads(answer) if answer else {}
+            found = json.loads(answer) if answer else {}
         except ValueError as error:
             raise GatewayError("unknown", "BAD_ANSWER", "not JSON") from error
+        if not isinstance(found, dict):
+            raise GatewayError("unknown", "BAD_ANSWER", "not an object")
+        return found
 
     def _send(self, method: str, path: str, body: bytes, *, signed_answer: bool = True) -> bytes:
         """Sends one signed request and returns the verified body of its answer, or raises GatewayError."""
@@ -211,6 +223,13 @@ class WechatPay:
         if answer.status_code >= 400:
             raise GatewayError("refused", *_refusal(answer.content))
         return answer.content
+
+
+def _field(answer: dict[str, Any], name: str) -> Any:
+    """A field the answer must have; without it, nobody knows what was done."""
+    if name not in answer:
+        raise GatewayError("unknown", "BAD_ANSWER", f"{name} is missing")
+    return answer[name]
 
 
 def _refusal(body: bytes) -> tuple[str, str]:

@@ -15,6 +15,7 @@ CHECKS = {
         JOIN ledger_account a ON a.id = l.account_id WHERE a.kind <> 'household'""",
     "guards that are missing or switched off": """
         SELECT t.wanted FROM (VALUES ('ledger_line_balanced'), ('ledger_entry_has_lines'),
+            ('ledger_account_append_only'), ('ledger_account_no_truncate'),
             ('ledger_entry_append_only'), ('ledger_line_append_only'), ('ledger_settlement_append_only'),
             ('ledger_entry_no_truncate'), ('ledger_line_no_truncate'), ('ledger_settlement_no_truncate')) t(wanted)
         WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgname = t.wanted AND g.tgenabled IN ('O', 'A'))""",

@@ -1,0 +1,119 @@
+"""Safe by default: what production refuses to start with, each in one sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from carbonsink.settings import TEST_SECRETS
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRETS = {
+    "SECRET_KEY": "s" * 60,
+    "FIELD_ENCRYPTION_KEYS": TEST_SECRETS["FIELD_ENCRYPTION_KEYS"],
+    "FIELD_LOOKUP_KEYS": "k1:" + "ab" * 32,
+    "DATABASE_URL": "postgres://127.0.0.1:1/unset",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
+
+
+def load(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Loads the settings alone, in a process with this environment."""
+    code = "from carbonsink import settings as s; print(s.DEPLOYMENT, s.DEBUG, s.IS_PRODUCTION, s.SESSION_COOKIE_SECURE)"
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=own | environment, capture_output=True, text=True, cwd="/", timeout=60
+    )
+
+
+def test_without_a_word_it_is_production_with_debug_off() -> None:
+    done = load(**SECRETS)
+    assert (done.returncode, done.stdout) == (0, "production False True True\n"), done.stderr
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+@pytest.mark.parametrize("deployment", ["production", "demo"])
+def test_a_missing_secret_is_fatal_outside_tests(missing: str, deployment: str) -> None:
+    done = load(**{name: value for name, value in SECRETS.items() if name != missing}, DEPLOYMENT=deployment)
+    assert done.returncode == 1
+    assert f"{missing} is not set. Set it in the environment; see .env.example." in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "mysql://127.0.0.1/x", "only PostgreSQL keeps our promises"),
+        ("DATABASE_URL", "sqlite:///x.db", "only PostgreSQL keeps our promises"),
+        ("DEPLOYMENT", "prod", "DEPLOYMENT"),
+        ("DEBUG", "perhaps", "DEBUG"),
+        ("HOLD_MINUTES", "a quarter", "HOLD_MINUTES"),
+    ],
+)
+def test_bad_values_are_refused_by_name(name: str, value: str, said: str) -> None:
+    done = load(**SECRETS | {name: value})
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+
+
+class TestChecks:
+    """System checks, with settings of a production site that is in order but for one thing."""
+
+    @pytest.fixture(autouse=True)
+    def production(self, settings: Any) -> None:
+        for name, value in {
+            "IS_PRODUCTION": True, "DEBUG": False, "PAYOUT_BANK": "ccb", "STANDIN_BANK_URL": "",
+            "WECHATPAY_BASE_URL": "https://api.mch.weixin.qq.com", "PUBLIC_BASE_URL": "https://sinks.example.org",
+            "ALLOWED_HOSTS": ["sinks.example.org"], "CERTIFICATE_KEY_FILE": "key.pem",
+        }.items():  # fmt: skip
+            setattr(settings, name, value)
+        for name in dir(django_settings):
+            if name.startswith("WECHATPAY_") and not getattr(settings, name):
+                setattr(settings, name, "given")
+
+    def found(self) -> set[str]:
+        return {str(error.id) for error in run_checks() if str(error.id).startswith("carbonsink.")}
+
+    def test_a_site_in_order_passes(self) -> None:
+        assert self.found() == set()
+        call_command("check")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "error"),
+        [
+            ("DEBUG", True, "E001"),
+            ("PAYOUT_BANK", "standin", "E002"),
+            ("STANDIN_BANK_URL", "http://127.0.0.1:1", "E002"),
+            ("WECHATPAY_BASE_URL", "http://127.0.0.1:1", "E003"),
+            ("WECHATPAY_BASE_URL", "http://api.mch.weixin.qq.com", "E003"),
+            ("WECHATPAY_BASE_URL", "https://weixin.qq.com.example.org", "E003"),
+            ("WECHATPAY_BASE_URL", "https://evil-weixin.qq.com", "E003"),
+            ("PUBLIC_BASE_URL", "http://sinks.example.org", "E004"),
+            ("ALLOWED_HOSTS", [], "E005"),
+            ("CERTIFICATE_KEY_FILE", "", "E006"),
+            ("WECHATPAY_MCHID", "", "E006"),
+            ("WECHATPAY_PUBLIC_KEY_FILE", "", "E006"),
+            ("FIELD_ENCRYPTION_KEYS", ["short"], "E007"),
+            ("FIELD_ENCRYPTION_KEYS", [""], "E007"),
+            ("FIELD_LOOKUP_KEYS", {"k1": "xyz"}, "E008"),
+            ("FIELD_LOOKUP_KEYS", {"k1": "ab" * 8}, "E008"),
+            ("FIELD_LOOKUP_KEYS", {"": "ab" * 32}, "E008"),
+            ("FIELD_LOOKUP_KEYS", {"k1": "ab" * 32, "k2": "ab" * 32 + "a"}, "E008"),
+        ],
+    )
+    def test_one_thing_out_of_order_stops_it(self, settings: Any, name: str, value: Any, error: str) -> None:
+        setattr(settings, name, value)
+        assert self.found() == {f"carbonsink.{error}"}
+        with pytest.raises(SystemCheckError, match=error):
+            call_command("check")
+
+    def test_what_production_refuses_a_demo_may_do(self, settings: Any) -> None:
+        settings.IS_PRODUCTION = False
+        settings.PAYOUT_BANK, settings.ALLOWED_HOSTS, settings.CERTIFICATE_KEY_FILE = "standin", [], ""
+        assert self.found() == set()
