@@ -244,6 +244,8 @@ SPECTACULAR_SETTINGS = {
 # A task is acknowledged after it ran and comes back when its worker dies; none may outlive the broker's patience,
 # or Redis hands it to a second worker (visibility_timeout).
 CELERY_BROKER_URL = REDIS_URL
+# Photos are decoded by workers of their own (`-Q photos`), so that none of them keeps money waiting.
+CELERY_TASK_ROUTES = {"trees.tasks.process_photo": {"queue": "photos"}}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -314,5 +316,19 @@ UNPAID_SINKS_PER_ADDRESS = env.int("UNPAID_SINKS_PER_ADDRESS", 5_000)
 UNPAID_SINKS_IN_ALL = env.int("UNPAID_SINKS_IN_ALL", 500_000)
 ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 1_000)
 
+UNFOLD = {
+    "SITE_TITLE": "单株碳汇",
+    "SITE_HEADER": "单株碳汇",
+    "SITE_SYMBOL": "park",
+    "SITE_URL": "/",
+    "COLORS": {
+        "primary": {
+            "50": "#f0f7f2", "100": "#dcebe1", "200": "#bcd8c6", "300": "#8fbda0", "400": "#5c9c75",
+            "500": "#3a7f57", "600": "#2a6644", "700": "#225238", "800": "#1d422e", "900": "#163527",
+            "950": "#0b1e16",
+        }
+    },
+}  # fmt: skip
+
 CERTIFICATE_KEY_FILE = env.str("CERTIFICATE_KEY_FILE", "")
-CERTIFICATE_FORMER_KEYS = env.list("CERTIFICATE_FORMER_KEYS", [])
+CERTIFICATE_FORMER_KEYS: list[str] = env.list("CERTIFICATE_FORMER_KEYS", [])

@@ -113,6 +113,19 @@ def move_many(
     return ids
 
 
+def note(obj: models.Model, before: str, after: str, *, by: Any, reason: str) -> None:
+    """Writes into the history what a person decided about a thing that has no states of its own."""
+    StateChange.objects.create(
+        thing=obj._meta.label_lower,
+        object_id=obj.pk,
+        from_state=before,
+        to_state=after,
+        by=by,
+        reason=reason[:200],
+        at=timezone.now(),
+    )
+
+
 def move(obj: Any, to: str, *, by: Any = None, reason: str = "", **updates: Any) -> None:
     """Moves one object to state `to` and writes who, when and why. Updates `obj` in memory too.
 

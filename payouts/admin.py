@@ -1,49 +1,30 @@
-from collections.abc import Callable
-
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from carbonsink.accounts.roles import FINANCE
-from carbonsink.errors import DomainError
-from carbonsink.ledger.admin import ReadOnlyMixin
-from payouts import accounts, sending
+from carbonsink.accounts.models import signed_in
+from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
+from carbonsink.crypto import digests, mask_name
+from carbonsink.templatetags.money import yuan
+from payouts import accounts, sending, statements
 from payouts.models import Attempt, BankAccount, Payout, StatementRow
-
-
-def for_each(request: HttpRequest, queryset: QuerySet, act: Callable[[object], None]) -> None:
-    """Acts on each chosen row, and says how many went well and what stood in the way of the others."""
-    done = 0
-    for row in queryset:
-        try:
-            act(row)
-        except DomainError as error:
-            messages.error(request, f"{row}: {error.message}")
-        else:
-            done += 1
-    messages.success(request, _("Done: %(count)s") % {"count": done})
-
-
-class FinanceMixin(ReadOnlyMixin):
-    """Rows are read here; the actions are finance's alone."""
-
-    def has_finance_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_role(FINANCE)  # type: ignore[union-attr]
 
 
 @admin.register(BankAccount)
 class BankAccountAdmin(FinanceMixin, ModelAdmin):
     list_display = [
         "household",
-        "version",
+        "masked_holder",
         "bank_name",
         "masked_number",
+        "shared",
         "state",
         "entered_by",
         "usable_from",
     ]
+    list_select_related = ["household", "entered_by"]
     list_filter = ["state"]
     fields = [
         "household",
@@ -57,29 +38,43 @@ class BankAccountAdmin(FinanceMixin, ModelAdmin):
     ]
     actions = ["approve", "reject"]
 
+    @admin.display(description=_("account holder"))
+    def masked_holder(self, account: BankAccount) -> str:
+        return mask_name(account.holder)
+
+    @admin.display(description=_("other households with this number"))
+    def shared(self, account: BankAccount) -> int:
+        others = BankAccount.objects.filter(number_digest__in=digests(account.number))
+        return others.exclude(household=account.household_id).values("household").distinct().count()
+
     @admin.action(description=_("Approve the chosen accounts"), permissions=["finance"])
     def approve(self, request: HttpRequest, queryset: QuerySet[BankAccount]) -> None:
-        for_each(request, queryset, lambda row: accounts.approve_account(row, by=request.user))  # type: ignore[arg-type]
+        for_each(request, queryset, lambda row: accounts.approve_account(row, by=signed_in(request)))
 
     @admin.action(description=_("Reject the chosen accounts"), permissions=["finance"])
     def reject(self, request: HttpRequest, queryset: QuerySet[BankAccount]) -> None:
-        for_each(request, queryset, lambda row: accounts.reject_account(row, by=request.user, reason="finance"))  # type: ignore[arg-type]
+        for_each(request, queryset, lambda row: accounts.reject_account(row, by=signed_in(request), reason="finance"))
 
 
 @admin.register(Payout)
 class PayoutAdmin(FinanceMixin, ModelAdmin):
-    list_display = ["out_no", "household", "fen", "state", "created_at", "bank_reference"]
+    list_display = ["out_no", "household", "amount", "state", "created_at", "bank_reference"]
     list_filter = ["state"]
     search_fields = ["out_no", "bank_reference"]
+    list_select_related = ["household"]
     actions = ["approve_held", "cancel"]
+
+    @admin.display(description=_("amount"), ordering="fen")
+    def amount(self, payout: Payout) -> str:
+        return yuan(payout.fen)
 
     @admin.action(description=_("Approve the chosen held payouts"), permissions=["finance"])
     def approve_held(self, request: HttpRequest, queryset: QuerySet[Payout]) -> None:
-        for_each(request, queryset, lambda row: sending.approve_held(row, by=request.user))  # type: ignore[arg-type]
+        for_each(request, queryset, lambda row: sending.approve_held(row, by=signed_in(request)))
 
     @admin.action(description=_("Cancel the chosen payouts that were not sent"), permissions=["finance"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Payout]) -> None:
-        for_each(request, queryset, lambda row: sending.cancel(row, by=request.user, reason="finance"))  # type: ignore[arg-type]
+        for_each(request, queryset, lambda row: sending.cancel(row, by=signed_in(request), reason="finance"))
 
 
 @admin.register(Attempt)
@@ -89,7 +84,17 @@ class AttemptAdmin(ReadOnlyMixin, ModelAdmin):
 
 
 @admin.register(StatementRow)
-class StatementRowAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["serial", "bank", "booked_at", "fen", "kind", "payout"]
+class StatementRowAdmin(FinanceMixin, ModelAdmin):
+    list_display = ["serial", "bank", "booked_at", "amount", "kind", "payout"]
     list_filter = ["kind", "bank"]
+    actions = ["explain"]
+
+    @admin.display(description=_("amount"), ordering="fen")
+    def amount(self, row: StatementRow) -> str:
+        return yuan(row.fen)
+
+    @admin.action(description=_("Book the chosen unexplained rows as the sponsor's"), permissions=["finance"])
+    def explain(self, request: HttpRequest, queryset: QuerySet[StatementRow]) -> None:
+        for_each(request, queryset, lambda row: statements.explain(row, by=signed_in(request), reason="finance"))
+
     fields = ["serial", "bank", "booked_at", "fen", "kind", "remittance", "bank_reference", "payout", "entry"]

@@ -47,7 +47,7 @@ CHECKS = {
     "captures owed back to buyers that are not their refunds": """
         SELECT p.reference FROM purchases_payment p
           LEFT JOIN (SELECT payment_id, sum(fen) AS fen FROM purchases_refund GROUP BY 1) r ON r.payment_id = p.id
-          LEFT JOIN ledger_entry e ON e.reference = 'capture:' || p.reference
+          LEFT JOIN ledger_entry e ON e.reference IN ('capture:' || p.reference, 'sendback:' || p.reference)
           LEFT JOIN ledger_line l ON l.entry_id = e.id
                AND EXISTS (SELECT FROM ledger_account a WHERE a.id = l.account_id AND a.kind = 'refunds')
          GROUP BY p.id, r.fen HAVING coalesce(-sum(l.fen), 0) <> coalesce(r.fen, 0)""",

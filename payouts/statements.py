@@ -3,10 +3,14 @@
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Entry
 from carbonsink.locks import only_one
+from carbonsink.states import note
 from payouts import sending
 from payouts.banks import bank
 from payouts.banks.base import Movement, TransferReport
@@ -74,6 +78,22 @@ def _book(code: str, row: Movement) -> None:
         payout=payout if kind in (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN) else None,
         entry=entry,
     )
+
+
+@transaction.atomic
+def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
+    """Books a row in suspense as the sponsor's, so that payouts go on. DomainError when it is not in suspense (any
+    more); who explained it, and why, is in the history."""
+    row = StatementRow.objects.select_for_update().get(pk=row.pk)
+    if row.kind != StatementRow.Kind.SUSPENSE:
+        raise DomainError("not_in_suspense", _("This row is explained already."), status=409)
+    amounts = {ledger.account(Account.Kind.SUSPENSE): row.fen, ledger.account(Account.Kind.SPONSOR): -row.fen}
+    try:
+        entry = ledger.post(f"explained:{row.bank}:{row.serial}", "explained", amounts)
+    except ledger.AlreadyPosted as error:
+        raise DomainError("not_in_suspense", _("This row is explained already."), status=409) from error
+    note(row, "suspense", "explained", by=by, reason=reason)
+    return entry
 
 
 def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:

@@ -1,9 +1,13 @@
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from carbonsink.ledger.admin import ReadOnlyMixin
+from carbonsink.accounts.models import signed_in
+from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
+from carbonsink.templatetags.money import yuan
+from purchases import payments
 from purchases.models import Notification, Order, Payment, Refund, Stock, Tariff
 from purchases.vintages import open_vintage
 
@@ -37,17 +41,32 @@ class StockAdmin(ReadOnlyMixin, ModelAdmin):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["number", "vintage", "quantity", "total_fen", "state", "created_at"]
+    list_display = ["number", "vintage", "quantity", "total", "state", "created_at"]
     list_filter = ["state", "vintage"]
     search_fields = ["number"]
+
+    @admin.display(description=_("amount"), ordering="total_fen")
+    def total(self, order: Order) -> str:
+        return yuan(order.total_fen)
+
     exclude = ["token", "idempotency_key", "body_hash", "address_digest", "buyer"]
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["reference", "order", "gateway", "fen", "state", "captured_at"]
+class PaymentAdmin(FinanceMixin, ModelAdmin):
+    list_display = ["reference", "order", "gateway", "amount", "state", "captured_at"]
     list_filter = ["state", "gateway"]
     search_fields = ["reference", "transaction_id"]
+    list_select_related = ["order"]
+    actions = ["send_back"]
+
+    @admin.display(description=_("amount"), ordering="fen")
+    def amount(self, payment: Payment) -> str:
+        return yuan(payment.captured_fen or payment.fen)
+
+    @admin.action(description=_("Send back chosen payments of a wrong amount"), permissions=["finance"])
+    def send_back(self, request: HttpRequest, queryset: QuerySet[Payment]) -> None:
+        for_each(request, queryset, lambda row: payments.send_back(row, by=signed_in(request)))
 
 
 @admin.register(Refund)

@@ -15,10 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
-from carbonsink.states import move
+from carbonsink.states import move, note
 from purchases.allocation import take_sinks
 from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
@@ -173,6 +174,22 @@ def request_refund(payment: Payment, reason: Refund.Reason) -> Refund:
     refund = Refund.objects.create(payment=payment, fen=_fen(payment), reason=reason)
     transaction.on_commit(lambda: send_refund.delay(refund.pk), robust=True)
     return refund
+
+
+@transaction.atomic
+def send_back(payment: Payment, *, by: User) -> Refund:
+    """Sends back a capture that lies in suspense because its amount was wrong. DomainError when it does not."""
+    payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    held = ledger.balance_of_entry(f"capture:{payment.reference}", Account.Kind.SUSPENSE)
+    if held != -(payment.captured_fen or 0) or held == 0 or payment.refunds.exists():
+        raise DomainError("not_in_suspense", _("This payment is not waiting for an explanation."), status=409)
+    ledger.post(
+        f"sendback:{payment.reference}",
+        "sendback",
+        {ledger.account(Account.Kind.SUSPENSE): -held, ledger.account(Account.Kind.REFUNDS): held},
+    )
+    note(payment, "suspense", "sent back", by=by, reason="wrong amount")
+    return request_refund(payment, Refund.Reason.AMOUNT)
 
 
 def ask_gateway(payment: Payment) -> str:

@@ -1,7 +1,7 @@
 from django.contrib import admin
 from unfold.admin import ModelAdmin
 
-from carbonsink.ledger.admin import ReadOnlyMixin
+from carbonsink.admin import ReadOnlyMixin
 from trees.models import ConsentText, Division, Household, Programme, Species, Tree
 
 

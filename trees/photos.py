@@ -179,7 +179,7 @@ def _upright(image: Image.Image) -> Image.Image:
     fails where it is broken."""
     turn = None
     with suppress(*BROKEN):
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
 

@@ -1,20 +1,8 @@
 from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
 
+from carbonsink.admin import ReadOnlyMixin
 from carbonsink.ledger.models import Account, Entry, Line
-
-
-class ReadOnlyMixin:
-    """The books are read here and written by the services only."""
-
-    def has_add_permission(self, *args: object) -> bool:
-        return False
-
-    def has_change_permission(self, *args: object) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: object) -> bool:
-        return False
 
 
 class LineInline(ReadOnlyMixin, TabularInline):

@@ -56,6 +56,12 @@ def balance(*accounts: Account) -> int:
     return Line.objects.filter(account__in=accounts).aggregate(fen=Sum("fen", default=0))["fen"]
 
 
+def balance_of_entry(reference: str, kind: Account.Kind) -> int:
+    """What one entry booked on accounts of a kind, in fen; 0 when there is no such entry."""
+    lines = Line.objects.filter(entry__reference=reference, account__kind=kind)
+    return lines.aggregate(fen=Sum("fen", default=0))["fen"]
+
+
 def unsettled(lines: models.QuerySet[Line]) -> models.QuerySet[Line]:
     """Those of the lines that no payout has taken."""
     return lines.filter(settlement__isnull=True)

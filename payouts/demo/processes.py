@@ -134,7 +134,7 @@ class Platform:
     def start_worker(self) -> None:
         """Start the Celery worker and wait until it answers a ping through the broker."""
         node = f"demo-{self.port}@localhost"
-        command = ("celery", "-A", "carbonsink", "worker", f"--hostname={node}")
+        command = ("celery", "-A", "carbonsink", "worker", f"--hostname={node}", "--queues=celery,photos")
         part = self._start("worker", *command, *WORKER_OPTIONS)
         with celery.Celery(broker=self.environment["REDIS_URL"], set_as_current=False) as asking:
             self._wait(part, lambda: asking.control.ping(destination=[node], timeout=0.5) or None)

@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.CharField(default=purchases.models.payments.new_reference, max_length=32, unique=True, verbose_name='number')),
                 ('fen', models.BigIntegerField(verbose_name='amount (fen)')),
-                ('reason', models.CharField(choices=[('late', 'The payment came after the order had expired, and the trees were gone.'), ('second', 'The order was paid twice.')], max_length=10, verbose_name='reason')),
+                ('reason', models.CharField(choices=[('late', 'The payment came after the order had expired, and the trees were gone.'), ('second', 'The order was paid twice.'), ('amount', 'The amount was not that of the order.')], max_length=10, verbose_name='reason')),
                 ('state', models.CharField(choices=[('requested', 'requested'), ('sending', 'being sent'), ('succeeded', 'refunded'), ('failed', 'failed'), ('unknown', "waiting for the gateway's answer")], default='requested', max_length=10, verbose_name='state')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
                 ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='purchases.payment')),

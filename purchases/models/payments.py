@@ -100,6 +100,7 @@ class Refund(Stateful):
     class Reason(models.TextChoices):
         LATE = "late", _("The payment came after the order had expired, and the trees were gone.")
         SECOND = "second", _("The order was paid twice.")
+        AMOUNT = "amount", _("The amount was not that of the order.")
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     number = models.CharField(_("number"), max_length=32, unique=True, default=new_reference)

@@ -20,6 +20,7 @@ GUARDS = [
     ("ledger_entry_append_only", "ledger_entry"), ("ledger_line_append_only", "ledger_line"),
     ("ledger_settlement_append_only", "ledger_settlement"), ("ledger_entry_no_truncate", "ledger_entry"),
     ("ledger_line_no_truncate", "ledger_line"), ("ledger_settlement_no_truncate", "ledger_settlement"),
+    ("ledger_account_append_only", "ledger_account"), ("ledger_account_no_truncate", "ledger_account"),
 ]  # fmt: skip
 
 

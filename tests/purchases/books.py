@@ -21,9 +21,14 @@ def lines() -> list[tuple[Any, ...]]:
     return list(Line.objects.order_by("pk").values_list("pk", "entry__reference", "entry__kind", "account__code", "fen"))
 
 
+def found() -> dict[str, list[str]]:
+    """What the audit finds."""
+    return {finding.sentence: finding.offenders for finding in audit.findings()}
+
+
 def all_is_well() -> None:
     """The audit finds nothing."""
-    assert list(audit.findings()) == []
+    assert found() == {}
 
 
 def stock() -> tuple[int, int]:
@@ -33,7 +38,11 @@ def stock() -> tuple[int, int]:
     return found["total"], found["sold"]
 
 
-def post_order(key: str, **body: Any) -> Any:
-    """An order through the API, in English."""
+UNEXPLAINED = {"money that nobody has explained": ["suspense"]}
+
+
+def post_order(key: str, address: str = "127.0.0.1", **body: Any) -> Any:
+    """An order through the API, in English, from a network address."""
     headers = {"accept-language": "en"} | ({"idempotency-key": key} if key else {})
-    return Client(headers=headers).post("/api/v1/orders", body, content_type="application/json")
+    client = Client(headers=headers, REMOTE_ADDR=address)
+    return client.post("/api/v1/orders", body, content_type="application/json")

@@ -16,6 +16,7 @@ from purchases import payments
 from purchases.models import Certificate, Notification, Order, Payment
 from purchases.payments import start_payment
 from tests import factories
+from tests.ground.threads import at_once
 from tests.processes import wait_for
 from tests.purchases import books
 from tests.purchases.sealing import PATH, Wechat, deliver
@@ -180,12 +181,23 @@ def test_a_genuine_notification_of_something_else_is_refused(wrong: dict[str, An
 
 
 @pytest.mark.django_db
-def test_a_notification_of_an_unknown_payment_is_kept_and_books_nothing(wechatpay: Wechat) -> None:
+def test_a_capture_of_an_unknown_payment_is_kept_and_goes_to_suspense_once(wechatpay: Wechat) -> None:
     payment = held()
-    assert deliver(*wechatpay.genuine(payment, out_trade_no="0" * 32)).status_code == 200
-    assert Notification.objects.get().payment is None
-    assert books.lines() == []
+    for _ in range(2):
+        assert deliver(*wechatpay.genuine(payment, out_trade_no="0" * 32)).status_code == 200
+    assert list(Notification.objects.values_list("payment", flat=True)) == [None, None]
+    assert books.balances() == {"gateway": 600, "suspense": -600}
+    assert (Order.objects.get().state, Payment.objects.get().state) == ("held", "created")
+    assert books.found() == books.UNEXPLAINED
+
+
+@pytest.mark.django_db
+def test_money_that_somebody_sent_back_at_the_gateway_is_not_taken_for_paid(wechatpay: Wechat) -> None:
+    payment = held()
+    assert deliver(*wechatpay.genuine(payment, trade_state="REFUND")).status_code == 200
     assert Order.objects.get().state == "held"
+    assert books.balances() == {"gateway": 600, "suspense": -600}
+    assert books.found() == books.UNEXPLAINED
 
 
 @pytest.mark.django_db
@@ -219,7 +231,7 @@ def test_a_wrong_amount_goes_to_suspense_and_pays_nothing(total: int, wechatpay:
     assert Order.objects.get().state == "held"
     assert Payment.objects.get().captured_fen == total
     assert not Certificate.objects.exists()
-    books.all_is_well()
+    assert books.found() == books.UNEXPLAINED
 
 
 @pytest.mark.django_db
@@ -301,26 +313,63 @@ def test_a_crash_while_booking_leaves_nothing_and_is_mended_by_the_next_delivery
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_notification_50_times_at_once_is_one_capture(
-    live_server: Any, settings: Any, wechat: WechatClient
-) -> None:
+def test_the_same_notification_50_times_at_once_is_one_capture(wechatpay: Wechat) -> None:
+    sent = wechatpay.genuine(held())
+    answers = at_once(*[lambda: deliver(*sent)] * 50)
+    assert [answer.status_code for answer in answers] == [200] * 50, answers
+    booked_once()
+    assert Notification.objects.count() == 1
+
+
+def booked_once() -> None:
+    assert Payment.objects.get().state == "captured"
+    assert (Entry.objects.count(), Certificate.objects.count()) == (1, 1)
+    assert [row.to_state for row in Order.objects.get().history()] == ["paid"]
+    assert books.balances() == {"gateway": 600, "household": -600}
+    books.all_is_well()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_50_notifications_of_the_same_capture_at_once_are_one_capture(wechatpay: Wechat) -> None:
+    """Each with an event id of its own: the capture itself is what counts."""
+    payment = held()
+    answers = at_once(*[lambda one=wechatpay.genuine(payment): deliver(*one) for _ in range(50)])
+    assert [answer.status_code for answer in answers] == [200] * 50, answers
+    booked_once()
+    assert Notification.objects.count() == 50
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_stand_in_gateway_may_repeat_itself(live_server: Any, settings: Any, wechat: WechatClient) -> None:
     settings.PUBLIC_BASE_URL = live_server.url
-    # What the stand-in sends by itself is of no use, so that the 50 really are the first ones.
+    # What the stand-in sends by itself is of no use, so that those at once really are the first ones.
     wechat.fault("notification", "garbage", times=None)
     payment = start_payment(held().order)
     wechat.pay(payment.reference)
     wait_for(lambda: wechat.notification(payment.reference)["deliveries"])
     assert Order.objects.get().state == "held"
-    answers = wechat.control("POST", "notify", {"out_trade_no": payment.reference, "times": 50, "parallel": True})
-    assert [one["status"] for one in answers["answers"]] == [200] * 50, answers
+    answers = wechat.control("POST", "notify", {"out_trade_no": payment.reference, "times": 8, "parallel": True})
+    assert [one["status"] for one in answers["answers"]] == [200] * 8, answers
     wechat.control("DELETE", "faults")
     wait_for(lambda: wechat.notification(payment.reference)["state"] == "delivered")
-    assert Payment.objects.get().state == "captured"
-    assert (Entry.objects.count(), Notification.objects.count(), Certificate.objects.count()) == (1, 1, 1)
-    assert books.balances() == {"gateway": 600, "household": -600}
+    booked_once()
     probes = [one for one in wechat.notification(payment.reference)["deliveries"] if one["kind"] == "probe"]
     assert [probe["status"] for probe in probes] == [401]
-    books.all_is_well()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", ["duplicate", "garbage", "bad_signature"])
+def test_faults_of_the_stand_ins_notification_change_nothing(
+    live_server: Any, settings: Any, wechat: WechatClient, fault: str
+) -> None:
+    settings.PUBLIC_BASE_URL = live_server.url
+    wechat.fault("notification", fault)
+    payment = start_payment(held().order)
+    wechat.pay(payment.reference)
+    wait_for(lambda: wechat.notification(payment.reference)["state"] == "delivered")
+    deliveries = [one["status"] for one in wechat.notification(payment.reference)["deliveries"]]
+    assert deliveries == {"duplicate": [401, 200, 200]}.get(fault, [401, 401, 200])
+    booked_once()
 
 
 @pytest.mark.django_db

@@ -10,6 +10,7 @@ from django.test import Client
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from tests import factories
+from trees.models import Tree
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,9 @@ def field(officer: User) -> Client:
 def county(reviewer: User) -> Client:
     """The reviewer's client."""
     return signed_in(reviewer)
+
+
+@pytest.fixture
+def tree(officer: User) -> Tree:
+    """A tree of the officer's that waits for its first photo."""
+    return factories.tree(factories.household(officer), photo=False)
