@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "carbonsink.settings")
 
@@ -18,7 +19,10 @@ def refuse_what_must_not_run(**_: Any) -> None:
     """As the web server does: neither worker nor beat starts on settings that production must not have."""
     from carbonsink.checks import refuse_errors
 
-    refuse_errors()
+    try:
+        refuse_errors()
+    except ImproperlyConfigured as error:
+        raise SystemExit(str(error)) from error  # Celery only logs what its signals' handlers raise else.
 
 
 @signals.setup_logging.connect

@@ -48,15 +48,8 @@ def place_order(
     contact, holder = check_contact(contact), check_holder(holder)
     if (tree is None) == (area is None):
         raise DomainError("invalid", _("Choose either one tree or an area."))
-    digest = body_hash(
-        {
-            "tree": tree.number if tree else None,
-            "area": area.code if area else None,
-            "quantity": quantity,
-            "holder": holder,
-            "gateway": gateway,
-        }
-    )
+    choice = {"tree": tree.number if tree else None, "area": area.code if area else None}
+    digest = body_hash({**choice, "quantity": quantity, "holder": holder, "gateway": gateway})
     key_digest = hashlib.sha256(f"{crypto.normalise(contact)}\n{key}".encode()).hexdigest()
     known = _known(key_digest, digest)
     if known is not None:

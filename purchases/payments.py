@@ -19,7 +19,7 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
-from carbonsink.states import move, note
+from carbonsink.states import move
 from purchases.allocation import take_sinks
 from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
@@ -167,11 +167,11 @@ def _household_shares(order: Order) -> dict[Account, int]:
     return {accounts[ledger.household_code(household)]: -fen for household, fen in owed.items()}
 
 
-def request_refund(payment: Payment, reason: Refund.Reason) -> Refund:
+def request_refund(payment: Payment, reason: Refund.Reason, *, by: User | None = None) -> Refund:
     """Notes that a whole payment goes back; the task sends it. Its money is in the account `refunds` already."""
     from purchases.tasks import send_refund
 
-    refund = Refund.objects.create(payment=payment, fen=_fen(payment), reason=reason)
+    refund = Refund.objects.create(payment=payment, fen=_fen(payment), reason=reason, requested_by=by)
     transaction.on_commit(lambda: send_refund.delay(refund.pk), robust=True)
     return refund
 
@@ -188,8 +188,7 @@ def send_back(payment: Payment, *, by: User) -> Refund:
         "sendback",
         {ledger.account(Account.Kind.SUSPENSE): -held, ledger.account(Account.Kind.REFUNDS): held},
     )
-    note(payment, "suspense", "sent back", by=by, reason="wrong amount")
-    return request_refund(payment, Refund.Reason.AMOUNT)
+    return request_refund(payment, Refund.Reason.AMOUNT, by=by)
 
 
 def ask_gateway(payment: Payment) -> str:

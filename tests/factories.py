@@ -13,9 +13,12 @@ from PIL import Image
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
 from payouts.accounts import approve_account, enter_account
 from payouts.demo.people import BANK_CODE, BANK_NAME, villager
-from payouts.models import BankAccount
+from payouts.models import BankAccount, Payout
+from payouts.runs import run_payouts
 from purchases.gateways.base import PaymentReport
 from purchases.models import Order, Payment, Tariff
 from purchases.orders import place_order
@@ -212,3 +215,12 @@ def account(owner: Household, *, approved: bool = True, **changes: Any) -> BankA
 def fast_hashing(settings: Any) -> None:
     """Makes users quickly, for tests that sign nobody in by password: the real hash takes a quarter of a second."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def payout(paid_to: BankAccount) -> Payout:
+    """The payout of all that a household is owed, with the escrow settled by the sponsor."""
+    owed = -ledger.balance(Account.objects.get(owner=paid_to.household_id))
+    amounts = {ledger.account(Account.Kind.ESCROW, "standin"): owed, ledger.account(Account.Kind.SPONSOR): -owed}
+    ledger.post(f"test-escrow-{next(_numbers)}", "test", amounts)
+    run_payouts("standin")
+    return Payout.objects.get(household=paid_to.household_id)

@@ -165,7 +165,11 @@ def test_states_are_set_in_one_place() -> None:
                     wrong.append(place(path, node))
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words = node.value.upper().split()
-                if "UPDATE" in words and "SET" in words and "STATE" in words[words.index("SET") : words.index("SET") + 2]:
+                if (
+                    "UPDATE" in words
+                    and "SET" in words
+                    and "STATE" in words[words.index("SET") : words.index("SET") + 2]
+                ):
                     wrong.append(place(path, node))
     assert wrong == []
 

@@ -130,6 +130,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(choices=[('late', 'The payment came after the order had expired, and the trees were gone.'), ('second', 'The order was paid twice.'), ('amount', 'The amount was not that of the order.')], max_length=10, verbose_name='reason')),
                 ('state', models.CharField(choices=[('requested', 'requested'), ('sending', 'being sent'), ('succeeded', 'refunded'), ('failed', 'failed'), ('unknown', "waiting for the gateway's answer")], default='requested', max_length=10, verbose_name='state')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
+                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='requested by')),
                 ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='purchases.payment')),
             ],
             options={

@@ -2,6 +2,7 @@
 
 import secrets
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -107,6 +108,9 @@ class Refund(Stateful):
     fen = models.BigIntegerField(_("amount (fen)"))
     reason = models.CharField(_("reason"), max_length=10, choices=Reason)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("requested by"), null=True, related_name="+"
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:

@@ -213,6 +213,7 @@ class TestRotation:
 
         def keep(row: dict[str, Any]) -> dict[str, Any]:
             return {k: v for k, v in row.items() if k not in private and not k.endswith("_digest")}
+
         before = {table: [keep(row) for row in rows(table)] for table in tables}
         self.rotate()
         assert {table: [keep(row) for row in rows(table)] for table in tables} == before

@@ -102,7 +102,10 @@ def test_check_ledger_is_content_and_shows_balances() -> None:
     post("r1", "kind", {account(KINDS[1], "x"): 123_456, account(KINDS[3]): -123_456})
     out = io.StringIO()
     call_command("check_ledger", stdout=out)
-    assert [line.split() for line in out.getvalue().splitlines()[:2]] == [["escrow", "1234.56"], ["sponsor", "-1234.56"]]
+    assert [line.split() for line in out.getvalue().splitlines()[:2]] == [
+        ["escrow", "1234.56"],
+        ["sponsor", "-1234.56"],
+    ]
     assert out.getvalue().endswith("The ledger holds together.\n")
 
 

@@ -136,16 +136,14 @@ def test_further_balanced_lines_are_refused_by_copy_and_beside_a_new_entry() -> 
 
     def beside(cursor: Any) -> None:
         new = new_entry(cursor)
-        cursor.execute(
-            LINES + ", ".join(f"({pk}, {escrow.pk}, 5), ({pk}, {sponsor.pk}, -5)" for pk in (new, entry.pk))
-        )
+        cursor.execute(LINES + ", ".join(f"({pk}, {escrow.pk}, 5), ({pk}, {sponsor.pk}, -5)" for pk in (new, entry.pk)))
 
     refused("is closed", beside)
 
 
 @pytest.mark.django_db
 def test_upsert_cannot_change_a_line() -> None:
-    entry, (escrow, sponsor) = posted(), two_accounts()
+    entry, (escrow, _) = posted(), two_accounts()
     line = entry.lines.order_by("pk").first()
     assert line is not None
     refused(

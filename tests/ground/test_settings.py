@@ -26,7 +26,9 @@ SECRETS = {
 
 def load(**environment: str) -> subprocess.CompletedProcess[str]:
     """Loads the settings alone, in a process with this environment."""
-    code = "from carbonsink import settings as s; print(s.DEPLOYMENT, s.DEBUG, s.IS_PRODUCTION, s.SESSION_COOKIE_SECURE)"
+    code = (
+        "from carbonsink import settings as s; print(s.DEPLOYMENT, s.DEBUG, s.IS_PRODUCTION, s.SESSION_COOKIE_SECURE)"
+    )
     own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-c", code], env=own | environment, capture_output=True, text=True, cwd="/", timeout=60

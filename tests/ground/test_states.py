@@ -180,7 +180,9 @@ def test_listeners_hear_of_their_moves_only_and_a_raising_one_undoes_the_move(mo
 def test_two_who_move_the_same_thing_at_once_one_wins() -> None:
     for _ in range(5):
         tree = factories.tree(photo=False)
-        results = at_once(*(lambda to=to: move(Tree.objects.get(pk=tree.pk), to) for to in ["approved", "rejected"] * 4))
+        results = at_once(
+            *(lambda to=to: move(Tree.objects.get(pk=tree.pk), to) for to in ["approved", "rejected"] * 4)
+        )
         lost = [result for result in results if result is not None]
         assert len(lost) == 7
         assert all(isinstance(error, DomainError) and error.code == "wrong_state" for error in lost)

@@ -273,7 +273,9 @@ class TestPage:
         before = stored()
         answer = field.post(self.PATH, household_form(id_number=form["id_number"]))
         assert answer.status_code == 409
-        assert any(said.startswith("A household with this ID number is registered already.") for said in Page(answer).said)
+        assert any(
+            said.startswith("A household with this ID number is registered already.") for said in Page(answer).said
+        )
         assert stored() == before
 
 

@@ -116,7 +116,12 @@ def test_public_pictures_have_at_most_1600_and_400_pixels(
 
 NOT_A_NUMBER = TiffImagePlugin.IFDRational(0, 0)
 SECRET = b"<script>alert('polyglot')</script>PK\x03\x04"
-GPS = {"GPSLatitudeRef": "N", "GPSLatitude": (25.0, 54.0, 43.2), "GPSLongitudeRef": "E", "GPSLongitude": (108.0, 55.0, 15.6)}
+GPS = {
+    "GPSLatitudeRef": "N",
+    "GPSLatitude": (25.0, 54.0, 43.2),
+    "GPSLongitudeRef": "E",
+    "GPSLongitude": (108.0, 55.0, 15.6),
+}
 
 
 def test_nothing_of_the_original_but_its_pixels_reaches_the_public(field: Client, tree: Tree, media: Path) -> None:
@@ -128,7 +133,16 @@ def test_nothing_of_the_original_but_its_pixels_reaches_the_public(field: Client
     assert photo.state == "accepted"
     for name in (photo.large.name, photo.small.name):
         written = (media / "public" / name).read_bytes()
-        for secret in (SECRET[:20], b"CameraMaker", b"Version 9", b"2024:05", b"CommentOf", b"IccProfile", b"Exif", b"GPS"):
+        for secret in (
+            SECRET[:20],
+            b"CameraMaker",
+            b"Version 9",
+            b"2024:05",
+            b"CommentOf",
+            b"IccProfile",
+            b"Exif",
+            b"GPS",
+        ):
             assert secret not in written
     with photo.original.open("rb") as kept:
         assert kept.read() == content
@@ -178,7 +192,10 @@ class TestExif:
         photo = self.read(field, tree, gps={name: value for name, value in GPS.items() if name != missing})
         assert (photo.exif_lat, photo.exif_lon) == (None, None)
 
-    @pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday", "2024:02:30 00:00:00", "2099:01:01 00:00:00"])
+    @pytest.mark.parametrize(
+        "text",
+        ["0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday", "2024:02:30 00:00:00", "2099:01:01 00:00:00"],
+    )
     def test_a_time_that_is_none_is_not_kept(self, field: Client, tree: Tree, text: str) -> None:
         assert self.read(field, tree, DateTime=text).exif_taken_at is None
 
@@ -200,7 +217,11 @@ class TestHash:
         for seed in range(6):
             scene = self.scene(seed)
             hashes[seed] = photos.read(io.BytesIO(saved("JPEG", scene, quality=95)))["dhash"]
-            for copy in (saved("JPEG", scene, quality=30), saved("PNG", scene.resize((240, 180))), saved("WEBP", scene)):
+            for copy in (
+                saved("JPEG", scene, quality=30),
+                saved("PNG", scene.resize((240, 180))),
+                saved("WEBP", scene),
+            ):
                 assert self.differing(hashes[seed], photos.read(io.BytesIO(copy))["dhash"]) <= 6
         for first in hashes:
             for second in hashes:

@@ -221,7 +221,9 @@ class TestRejection:
             assert page.status_code == 400
             assert sentence in Page(page).said
         assert Page(page).values["reason"] == "other"
-        assert post(county, f"trees/{tree.number}/reject", {"reason": "other", "note": " Which one? "}).status_code == 200
+        assert (
+            post(county, f"trees/{tree.number}/reject", {"reason": "other", "note": " Which one? "}).status_code == 200
+        )
         assert Review.objects.get().note == "Which one?"
 
     @pytest.mark.parametrize("reason", Review.Reason.values)

@@ -9,6 +9,7 @@ from carbonsink.tables import read_csv
 from trees.models import Division
 
 COLUMNS = ["code", "name", "level", "parent_code"]
+NAME_LENGTH = Division._meta.get_field("name").max_length or 0
 
 
 class Command(BaseCommand):
@@ -60,8 +61,12 @@ class Command(BaseCommand):
             return f"level “{level}” is none of {', '.join(Division.DIGITS)}"
         if code[Division.DIGITS[level] :].strip("0"):
             return f"code {code} has more digits than a {level} may have"
+        if code in known and known[code] != level:
+            return f"{code} is known as a {known[code]}: a division keeps its level"
         if not row["name"]:
             return "the name is empty"
+        if len(row["name"]) > NAME_LENGTH:
+            return f"the name has more than {NAME_LENGTH} characters"
         if level == Division.Level.PROVINCE:
             return "a province has no parent" if parent else ""
         if parent not in known:

@@ -25,10 +25,8 @@ class Command(BaseCommand):
         species: dict[str, Species] = {}
         wrong: list[str] = []
         for line, row in read_csv(options["file"], COLUMNS):
-            if row["form"] not in Species.Form.values or not row["scientific_name"] or not row["name_zh"]:
-                wrong.append(f"line {line}: needs scientific_name, name_zh and form (tree or bamboo)")
-            elif row["scientific_name"] in species:
-                wrong.append(f"line {line}: {row['scientific_name']} is there twice")
+            if problem := self.problem(row, species):
+                wrong.append(f"line {line}: {problem}")
             species[row["scientific_name"]] = Species(**row)
         for sentence in wrong[:50]:
             self.stderr.write(sentence)
@@ -43,3 +41,16 @@ class Command(BaseCommand):
                     update_fields=["name_zh", "name_en", "form"],
                 )
         self.stdout.write(f"{len(species)} species {'are fine' if options['dry_run'] else 'stored'}.")
+
+    @staticmethod
+    def problem(row: dict[str, str], species: dict[str, Species]) -> str:
+        """What is wrong with a row, or an empty string."""
+        if row["form"] not in Species.Form.values or not row["scientific_name"] or not row["name_zh"]:
+            return "needs scientific_name, name_zh and form (tree or bamboo)"
+        if row["scientific_name"] in species:
+            return f"{row['scientific_name']} is there twice"
+        for name in ("scientific_name", "name_zh", "name_en"):
+            most = Species._meta.get_field(name).max_length or 0
+            if len(row[name]) > most:
+                return f"{name} has more than {most} characters"
+        return ""
