@@ -18,7 +18,9 @@ def balances() -> dict[str, int]:
 
 def lines() -> list[tuple[Any, ...]]:
     """Every line of the ledger, to be compared before and after."""
-    return list(Line.objects.order_by("pk").values_list("pk", "entry__reference", "entry__kind", "account__code", "fen"))
+    return list(
+        Line.objects.order_by("pk").values_list("pk", "entry__reference", "entry__kind", "account__code", "fen")
+    )
 
 
 def found() -> dict[str, list[str]]:

@@ -99,7 +99,9 @@ def test_hunting_deadlocks(settings: Any) -> None:
     assert not Order.objects.filter(state="held").exists()
     total, sold = books.stock()
     assert sold == sum(Order.objects.filter(state="paid").values_list("quantity", flat=True))
-    assert total == Sink.objects.filter(open=True).count() + Sink.objects.filter(open=False, order__isnull=False).count()
+    assert (
+        total == Sink.objects.filter(open=True).count() + Sink.objects.filter(open=False, order__isnull=False).count()
+    )
     captured = sum(Payment.objects.filter(state="captured").values_list("fen", flat=True))
     owed = {kind: -fen for kind, fen in books.balances().items()}
     assert -owed.pop("gateway", 0) == captured == sum(owed.values())

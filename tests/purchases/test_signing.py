@@ -106,9 +106,7 @@ def test_the_authorization_of_a_request_signs_method_path_time_nonce_and_body() 
         header,
     )
     assert found
-    message = (
-        b"POST\n/v3/pay/transactions/native?x=1\n1554208460\n593BEC0C930BF1AFEB40B4A08C8FB242\n" + BODY + b"\n"
-    )
+    message = b"POST\n/v3/pay/transactions/native?x=1\n1554208460\n593BEC0C930BF1AFEB40B4A08C8FB242\n" + BODY + b"\n"
     KEY.public_key().verify(base64.b64decode(found[1]), message, PKCS1v15(), SHA256())
 
 
