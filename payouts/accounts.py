@@ -93,11 +93,13 @@ def _hashes(content: dict[str, str]) -> list[str]:
 def approve_account(account: BankAccount, *, by: User) -> None:
     """Makes a version the one that payouts go to. A change waits the cooling period, a first version does not.
 
-    Raises DomainError when whoever entered it approves it, or it is not waiting any more.
+    Raises DomainError when whoever entered it approves it, it is not waiting any more, or a newer one is approved.
     """
     if account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve it."), status=403)
     Household.objects.select_for_update(no_key=True).get(pk=account.household_id)
+    if account.household.bank_accounts.filter(state=BankAccount.State.APPROVED, version__gt=account.version).exists():
+        raise DomainError("older_version", _("A newer account of this household is approved: reject this one."), 409)
     now = timezone.now()
     earlier = account.household.bank_accounts.filter(state=BankAccount.State.APPROVED)
     changed = move_many(earlier, BankAccount.State.SUPERSEDED, by=by, reason=f"version {account.version} approved")

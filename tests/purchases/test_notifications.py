@@ -332,7 +332,8 @@ def booked_once() -> None:
 def test_50_notifications_of_the_same_capture_at_once_are_one_capture(wechatpay: Wechat) -> None:
     """Each with an event id of its own: the capture itself is what counts."""
     payment = held()
-    answers = at_once(*[lambda one=wechatpay.genuine(payment): deliver(*one) for _ in range(50)])
+    sent = [wechatpay.genuine(payment) for _ in range(50)]
+    answers = at_once(*[lambda one=one: deliver(*one) for one in sent])
     assert [answer.status_code for answer in answers] == [200] * 50, answers
     booked_once()
     assert Notification.objects.count() == 50

@@ -110,7 +110,7 @@ def test_plain_sql_cannot_give_a_sold_sink_to_another_order(state: str) -> None:
     first = factories.order(1) if state == "held" else factories.paid_order(1)
     second = factories.order(1)
     with (
-        pytest.raises(IntegrityError, match="cannot be given to order|a release must say why"),
+        pytest.raises(IntegrityError, match=r"cannot be given to order|a release must say why"),
         connection.cursor() as cursor,
     ):
         cursor.execute("UPDATE purchases_sink SET order_id = %s WHERE order_id = %s", [second.pk, first.pk])
