@@ -188,16 +188,21 @@ def to_send() -> list[int]:
     return list(approved.order_by("created_at", "pk").values_list("pk", flat=True))
 
 
-def to_ask(caller_lives: timedelta = CALLER_LIVES) -> list[Payout]:
-    """Payouts the bank should be asked about: accepted and unknown ones, and those whose sender must be dead."""
-    stale = timezone.now() - caller_lives
+def to_ask() -> list[Payout]:
+    """Payouts whose turn it is to be asked about, or to be sent again because they never reached the bank."""
+    now = timezone.now()
     rows = Payout.objects.filter(state__in=OPEN).order_by("created_at", "pk").prefetch_related("attempts")[:500]
-    return [row for row in rows if row.state != Payout.State.SENDING or _is_left(row, stale)]
+    return [row for row in rows if _is_due(row, now)]
 
 
-def _is_left(payout: Payout, stale: datetime) -> bool:
-    newest = max(payout.attempts.all(), key=lambda attempt: attempt.pk)
-    return newest.state == Attempt.State.UNSENT or newest.created_at < stale
+def _is_due(payout: Payout, now: datetime) -> bool:
+    """A sender is left alone until it must be dead; a bank out of reach is left in peace the longer, the more often it
+    was tried."""
+    attempts = sorted(payout.attempts.all(), key=lambda attempt: attempt.pk)
+    newest = attempts[-1]
+    if newest.state == Attempt.State.UNSENT:
+        return newest.created_at + CALLER_LIVES * len(attempts) < now
+    return payout.state != Payout.State.SENDING or newest.created_at + CALLER_LIVES < now
 
 
 @transaction.atomic

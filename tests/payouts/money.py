@@ -6,9 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from carbonsink.accounts import roles
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line, Settlement
 from payouts import statements
+from payouts.accounts import approve_account
 from payouts.banks.base import Movement
 from payouts.models import Payout
 from tests import factories
@@ -41,10 +43,10 @@ def fund(bank: BankClient, fen: int) -> None:
 
 def households(count: int) -> list[Household]:
     """Households with an approved account each."""
-    officer = factories.user("officer")
+    officer, finance = factories.user(roles.OFFICER), factories.user(roles.FINANCE)
     made = [factories.household(officer) for _ in range(count)]
     for household in made:
-        factories.account(household)
+        approve_account(factories.account(household, approved=False), by=finance)
     return made
 
 

@@ -5,18 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
 from carbonsink.errors import DomainError
-from purchases import orders, refunds, tasks
+from purchases import allocation, orders, refunds, tasks
 from purchases.models import Order, Payment, Refund, Sink
 from purchases.payments import start_payment
 from tests import factories
 from tests.ground.threads import at_once
 from tests.processes import wait_for
 from tests.purchases import books
+from tests.purchases.sealing import Wechat, deliver
 from tests.purchases.test_selling_races import somebody_waits_for_a_lock
 from tests.standins.clients import WechatClient
 
@@ -337,8 +338,6 @@ def test_a_late_payment_that_meets_locked_stock_waits_instead_of_being_refunded(
     locked, let_go = threading.Event(), threading.Event()
 
     def hold_stock() -> None:
-        from django.db import transaction
-
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT FROM purchases_stock FOR UPDATE")
             locked.set()
@@ -357,3 +356,37 @@ def test_a_late_payment_that_meets_locked_stock_waits_instead_of_being_refunded(
     assert Order.objects.get().state == "paid"
     assert not Refund.objects.exists()
     books.all_is_well()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_payment_that_has_waited_too_long_is_taken_by_the_next_delivery(
+    wechat_keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """“Busy” is not “sold out”: nothing is booked and nothing refunded, and the gateway comes again."""
+    factories.market(2)
+    sent = Wechat(wechat_keys).genuine(expire(factories.order(2)))
+    monkeypatch.setattr(allocation, "LOCK_TIMEOUT_MS", 100)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT FROM purchases_stock FOR UPDATE")
+        (answer,) = at_once(lambda: deliver(*sent))
+    assert answer.status_code == 503
+    assert books.lines() == []
+    assert not Refund.objects.exists()
+    assert deliver(*sent).status_code == 200
+    assert Order.objects.get().state == "paid"
+    assert books.balances() == {"gateway": 600, "household": -600}
+    books.all_is_well()
+
+
+@pytest.mark.django_db
+def test_a_payment_that_was_sent_back_at_the_gateway_before_we_knew_of_it_pays_nothing(wechat: WechatClient) -> None:
+    factories.market(1)
+    payment = start_payment(factories.order(1))
+    paid = wechat.pay(payment.reference)
+    terms = {"transaction_id": paid["transaction_id"], "out_refund_no": "by-hand-" + payment.reference[:8]}
+    amount = {"refund": 300, "total": 300, "currency": "CNY"}
+    assert wechat.call("POST", "/v3/refund/domestic/refunds", {**terms, "amount": amount}).status_code == 200
+    tasks.ask_about_payment(payment.pk)
+    assert Order.objects.get().state == "held"
+    assert books.balances() == {"gateway": 300, "suspense": -300}
+    assert books.found() == books.UNEXPLAINED

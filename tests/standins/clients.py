@@ -168,6 +168,12 @@ class BankClient(Client):
         return answer.json()
 
 
+class Server(ThreadingHTTPServer):
+    """Takes a hundred callers at once; by default the sixth in the queue may be turned away."""
+
+    request_queue_size = 128
+
+
 class Merchant:
     """The platform's notification address: keeps what comes and answers as told."""
 
@@ -188,7 +194,7 @@ class Merchant:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/notify"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
