@@ -5,34 +5,25 @@ key alone. The signature proves what was issued; the register says what holds no
 """
 
 import base64
-import functools
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from carbonsink import pem
 from purchases.models import Certificate, Order, Sink
 from purchases.vintages import serial_sequence
 
 
-@functools.lru_cache(maxsize=2)
-def _load(path: str) -> Ed25519PrivateKey:
-    key = load_pem_private_key(Path(path).read_bytes(), None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("CERTIFICATE_KEY_FILE must hold an Ed25519 private key in PEM form")
-    return key
-
-
 def signing_key() -> Ed25519PrivateKey:
     """The key certificates are signed with."""
-    return _load(settings.CERTIFICATE_KEY_FILE)
+    return pem.private_key(settings.CERTIFICATE_KEY_FILE, Ed25519PrivateKey)
 
 
 def key_id(key: Ed25519PublicKey) -> str:

@@ -39,8 +39,7 @@ def post(reference: str, kind: str, amounts: Mapping[Account, int]) -> Entry:
         raise ValueError(f"entry {reference} does not balance: {lines}")
     with transaction.atomic(), connection.cursor() as cursor:
         try:
-            with transaction.atomic():
-                entry = Entry.objects.create(reference=reference, kind=kind)
+            entry = Entry.objects.create(reference=reference, kind=kind)
         except IntegrityError as error:
             raise AlreadyPosted(reference) from error
         cursor.execute(

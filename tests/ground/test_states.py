@@ -7,6 +7,8 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from carbonsink import states
 from carbonsink.accounts import roles
@@ -99,6 +101,25 @@ def test_a_tree_moves_as_the_table_says_and_no_other_way(source: str) -> None:
             assert (refused.value.code, refused.value.status) == ("wrong_state", 409)
             assert tree.state == Tree.objects.get(pk=tree.pk).state == source
             assert StateChange.objects.count() == before
+
+
+@pytest.mark.django_db
+@given(attempts=st.lists(st.sampled_from(STATES), max_size=12))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_attempted_the_history_is_an_unbroken_chain_of_allowed_moves(attempts: list[str]) -> None:
+    tree = Tree.objects.order_by("pk").last() or factories.tree(photo=False)
+    state, chain = in_state(tree, "submitted").state, []
+    already = tree.history().count()
+    for to in attempts:
+        if to in TREE_MOVES[state]:
+            move(tree, to)
+            chain.append((state, to))
+            state = to
+        else:
+            with pytest.raises(DomainError):
+                move(tree, to)
+    assert list(tree.history().values_list("from_state", "to_state"))[already:] == chain
+    assert Tree.objects.get(pk=tree.pk).state == tree.state == state
 
 
 @pytest.mark.django_db

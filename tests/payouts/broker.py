@@ -1,6 +1,7 @@
 """What lies in the broker: the real Redis of the tests."""
 
 import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,8 +38,6 @@ def raw() -> str:
 
 def messages(queue: str = "celery") -> list[dict[str, Any]]:
     """The messages that wait in a queue, oldest first: task and arguments."""
-    import json
-
     with _redis() as client:
         waiting = [json.loads(one) for one in reversed(client.lrange(queue, 0, -1))]
     found = []

@@ -252,7 +252,10 @@ def test_the_same_record_sent_8_times_at_once_is_one_account() -> None:
 def test_versions_entered_at_once_are_numbered_one_after_the_other() -> None:
     household = factories.household()
     answers = at_once(
-        *[lambda n=n: send(signed_in(household.registered_by), body(household, number=villager(n).card)) for n in range(6)]
+        *[
+            lambda n=n: send(signed_in(household.registered_by), body(household, number=villager(n).card))
+            for n in range(6)
+        ]
     )
     assert [answer.status_code for answer in answers] == [201] * 6
     assert sorted(BankAccount.objects.values_list("version", flat=True)) == [1, 2, 3, 4, 5, 6]

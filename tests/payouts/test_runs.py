@@ -147,6 +147,17 @@ def test_runs_at_the_same_moment_pay_once_and_never_more_than_there_is(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_run_does_nothing_while_another_one_is_at_work() -> None:
+    (household,) = money.households(1)
+    money.settle(1000)
+    money.owe({household: 300})
+    with only_one("payouts.run") as mine:
+        assert mine
+        assert at_once(run_payouts) == [Run(0, 0, 0)]
+    assert run_payouts() == Run(1, 300, 0)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_sales_while_runs_are_written_are_paid_in_full() -> None:
     """A capture committed while a run is at work is taken by that run whole, or left for the next one whole."""
     owners = factories.market(12, 12, 12)
@@ -186,17 +197,20 @@ def test_what_is_committed_between_two_steps_of_a_run_is_left_for_the_next_one(m
         at_once(lambda: factories.capture(first))
         return count(bank)
 
+    about_payouts: list[str] = []
+
     def execute(run: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        if "ledger_entry (reference" in sql and "payout:" in sql:  # Between writing and the entries.
+        about_payouts.extend([sql] if "payouts_payout" in sql else [])
+        if len(about_payouts) == 2 and sql == about_payouts[-1]:  # The payouts are written; what comes next?
             at_once(lambda: factories.capture(second))
         return run(sql, params, many, context)
 
     monkeypatch.setattr(runs, "available_fen", sell_and_count)
     with connection.execute_wrapper(execute):
-        run_payouts()
+        assert run_payouts() == Run(1, 300, 0)  # The other household's: only what was locked is paid.
     monkeypatch.undo()
-    run_payouts()
-    assert sum(fen for _, fen, _ in money.payouts()) == 900
+    assert run_payouts() == Run(1, 600, 0)
+    assert money.payouts() == [(other.pk, 300, "approved"), (busy.pk, 600, "approved")]
     assert (money.owed_fen(busy), money.owed_fen(other)) == (0, 0)
     for payout in Payout.objects.all():
         assert money.settled_fen(payout) == payout.fen

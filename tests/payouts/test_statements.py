@@ -286,9 +286,7 @@ def test_two_importers_at_once_book_each_row_once(
 @pytest.mark.parametrize(
     "fault", ["error_500_before", "error_500_after", "accept_then_silence", "garbage", "bad_signature"]
 )
-def test_a_statement_that_does_not_come_is_read_by_the_next_sweep(
-    bank: BankClient, settings: Any, fault: str
-) -> None:
+def test_a_statement_that_does_not_come_is_read_by_the_next_sweep(bank: BankClient, settings: Any, fault: str) -> None:
     credit(bank, 10, settings.SPONSOR_NAMES[0])
     bank.fault("statement", fault)
     tasks.sweep()

@@ -23,7 +23,12 @@ STRANGER = {"fen": 1, "counterparty_name": "路人甲\x00", "remittance": "?\ud8
 
 
 def paid_in(bank: BankClient, fen: int, settings: Any, reference: str = "sponsor") -> None:
-    content = {"fen": fen, "counterparty_name": settings.SPONSOR_NAMES[0], "remittance": "top up", "reference": reference}
+    content = {
+        "fen": fen,
+        "counterparty_name": settings.SPONSOR_NAMES[0],
+        "remittance": "top up",
+        "reference": reference,
+    }
     bank.control("POST", "credits", content)
 
 

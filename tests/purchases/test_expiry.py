@@ -51,7 +51,10 @@ def test_a_late_look_expires_the_order_too(later: Callable[..., None], door: str
     if door == "page":
         page = client.get(reverse("purchases:order", args=[order.token])).content.decode()
         assert "The time for paying is over" in page
-        assert "The trees are for sale again. Should a payment still arrive, you get other trees of your choice or the money back." in page
+        assert (
+            "The trees are for sale again. Should a payment still arrive, you get other trees of your choice or the money back."
+            in page
+        )
         assert "If you have paid all the same, do not pay again" in page
         assert reverse("purchases:tree", args=[order.tree.number]) in page  # type: ignore[union-attr]
         assert "Scan this code" not in page

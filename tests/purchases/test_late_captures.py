@@ -390,3 +390,15 @@ def test_a_payment_that_was_sent_back_at_the_gateway_before_we_knew_of_it_pays_n
     assert Order.objects.get().state == "held"
     assert books.balances() == {"gateway": 300, "suspense": -300}
     assert books.found() == books.UNEXPLAINED
+
+
+@pytest.mark.django_db
+def test_the_right_amount_pays_after_a_wrong_one() -> None:
+    factories.market(2)
+    payment = factories.order(2).payments.get()
+    factories.capture(payment, fen=1)
+    factories.capture(payment)
+    assert Order.objects.get().state == "paid"
+    assert books.balances() == {"gateway": 601, "household": -600, "suspense": -1}
+    assert not Refund.objects.exists()
+    assert books.found() == books.UNEXPLAINED

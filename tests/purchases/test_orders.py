@@ -121,7 +121,9 @@ def test_an_order_needs_one_choice(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"7", b"{", b'{"area": {"a": 1}, "contact": "13912345678"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"7", b"{", b"[" * 100_000, b'{"area": {"a": 1}, "contact": "13912345678"}']
+)
 def test_a_body_that_is_no_order_is_a_400(body: bytes) -> None:
     factories.market(1)
     client = Client(headers={"idempotency-key": "the-first-key"})
@@ -323,6 +325,23 @@ def test_unpaid_sinks_are_capped(cap: str, settings: Any) -> None:
         factories.capture(payment)
     assert books.post_order("a-third-key", **(WISH | other), quantity=3).status_code == 201
     assert books.stock() == (6, 6)
+    books.all_is_well()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("cap", ["UNPAID_SINKS_PER_BUYER", "UNPAID_SINKS_PER_ADDRESS"])
+def test_orders_at_the_same_moment_do_not_slip_past_a_cap(cap: str, settings: Any) -> None:
+    factories.market(8)
+    setattr(settings, cap, 3)
+
+    def buy(number: int) -> Any:
+        if cap.endswith("BUYER"):
+            return books.post_order(f"the-key-{number}", f"192.0.2.{number}", **WISH)
+        return books.post_order(f"the-key-{number}", area=COUNTY, contact=f"b{number}@example.org")
+
+    answers = at_once(*[lambda number=number: buy(number) for number in range(8)])
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [429] * 5
+    assert books.stock() == (8, 3)
     books.all_is_well()
 
 

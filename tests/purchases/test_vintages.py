@@ -52,11 +52,12 @@ def test_opened_by_many_at_once_is_opened_once() -> None:
 def test_sinks_carry_tariff_household_and_rank() -> None:
     reviewer, owner = factories.user(roles.REVIEWER), factories.household()
     trees = [factories.approved_tree(owner, reviewer) for _ in range(2)]
-    waiting = factories.tree(owner)
+    waiting, gone = factories.tree(owner), factories.approved_tree(owner, reviewer)
+    move(gone, Tree.State.WITHDRAWN)
     vintages.open_vintage(factories.tariff(price_fen=450, sink_kg=7))
     rows = Sink.objects.order_by("rank").values_list("tree", "household", "rank", "price_fen", "kg", "open", "order")
     assert list(rows) == [(tree.pk, owner.pk, tree.ordinal, 450, 7, True, None) for tree in trees]
-    assert not Sink.objects.filter(tree=waiting).exists()
+    assert not Sink.objects.filter(tree__in=[waiting, gone]).exists()
     order = factories.paid_order(2)
     assert (order.total_fen, order.kg_total) == (900, 14)
     assert books.balances() == {"gateway": 900, "household": -900}

@@ -22,7 +22,7 @@ from tests.ground.threads import at_once
 from tests.trees.conftest import signed_in
 from tests.trees.pictures import jpeg_header, png_header, processed, saved, upload
 from tests.trees.registry import evidence, stored
-from trees import photos, tasks
+from trees import photos, review, tasks
 from trees.models import Photo, Tree
 
 NOT_A_PHOTO = "This file is not a photo (JPEG, PNG, WebP or HEIC). Choose another one."
@@ -210,6 +210,35 @@ class TestArrival:
         tasks.sweep_photos()
         assert rung == [old.pk]
         assert new.state == "received"
+
+    def test_a_photo_that_kills_its_worker_each_time_is_refused_in_the_end(
+        self, field: Client, tree: Tree, monkeypatch: Any
+    ) -> None:
+        def killed(file: Any) -> None:
+            raise SystemExit(-9)
+
+        upload(field, tree, factories.picture())
+        photo = Photo.objects.get()
+        monkeypatch.setattr(photos, "read", killed)
+        for _ in range(3):
+            with pytest.raises(SystemExit):
+                tasks.process_photo(photo.pk)
+            assert Photo.objects.get().state == "received"
+        with translation.override("en"):
+            tasks.process_photo(photo.pk)
+        photo.refresh_from_db()
+        assert (photo.state, photo.refusal) == (
+            "refused",
+            "The photo could not be processed. Take it again with a lower resolution.",
+        )
+
+    def test_a_tree_that_was_approved_takes_no_further_photo(self, field: Client, reviewer: User, tree: Tree) -> None:
+        processed(field, tree, factories.picture((100, 100)))
+        review.approve_tree(tree, reviewer=reviewer)
+        before = stored()
+        answer = upload(field, tree, factories.picture((100, 120)))
+        assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+        assert stored() == before
 
     def test_a_task_for_a_photo_that_is_gone_does_nothing(self, db: None) -> None:
         tasks.process_photo(0)

@@ -156,6 +156,7 @@ def test_of_two_approvals_of_the_last_place_at_once_one_wins() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_many_decisions_about_one_tree_at_once_one_counts_and_the_others_are_told() -> None:
     clients = [signed_in(factories.user(roles.REVIEWER)) for _ in range(6)]
+    factories.programme(max_trees_per_household=1)  # Full afterwards, but that is not what the others shall hear.
     for _ in range(3):
         tree = factories.tree()
         answers = at_once(*(

@@ -1,5 +1,6 @@
 """Registering a tree, through the API as devices do and through the page with its photo."""
 
+import errno
 import json
 import uuid
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -284,6 +286,19 @@ class TestPage:
         assert any(said.startswith(sentence) for said in page.said)
         assert stored() == before
         assert page.values["dbh_cm"] == form["dbh_cm"]
+
+    def test_when_the_photo_cannot_be_kept_the_tree_is_not_stored_either(
+        self, field: Client, path: str, monkeypatch: Any
+    ) -> None:
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        form = tree_form()
+        before = stored()
+        monkeypatch.setattr(storages["evidence"], "save", full)
+        field.raise_request_exception = False
+        assert field.post(path, {**form, "photo": photo()}).status_code == 500
+        assert stored() == before
 
     def test_without_a_photo_nothing_is_stored(self, field: Client, path: str) -> None:
         form = tree_form()

@@ -1,23 +1,21 @@
 """The stand-in bank of the demo and the tests: signed JSON over HTTP (the protocol is in carbonsink.standins.bank)."""
 
 import base64
-import functools
 import hashlib
 import json
 import re
 import secrets
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from django.conf import settings
 
+from carbonsink import pem
 from payouts.banks.base import BankError, Movement, Transfer, TransferReport
 
 # Answers after which the bank has for sure done nothing with the number, and will not. A replay is none of them: it
@@ -30,20 +28,6 @@ _STATES: dict[str, Literal["accepted", "succeeded", "failed", "returned"]] = {
     "failed": "failed",
     "returned": "returned",
 }
-
-
-@functools.lru_cache(maxsize=2)
-def _client_key(path: str) -> Ed25519PrivateKey:
-    key = load_pem_private_key(Path(path).read_bytes(), None)
-    assert isinstance(key, Ed25519PrivateKey)
-    return key
-
-
-@functools.lru_cache(maxsize=2)
-def _bank_key(path: str) -> Ed25519PublicKey:
-    key = load_pem_public_key(Path(path).read_bytes())
-    assert isinstance(key, Ed25519PublicKey)
-    return key
 
 
 def request_message(method: str, path: str, timestamp: str, nonce: str, body: bytes) -> bytes:
@@ -129,7 +113,7 @@ class StandinBank:
     def _call(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
         """One signed call; status and verified content of the answer. Raises BankError when there is none."""
         timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
-        key = _client_key(settings.STANDIN_BANK_CLIENT_KEY_FILE)
+        key = pem.private_key(settings.STANDIN_BANK_CLIENT_KEY_FILE, Ed25519PrivateKey)
         signature = key.sign(request_message(method, path, timestamp, nonce, body))
         headers = {
             "Content-Type": "application/json",
@@ -151,7 +135,7 @@ class StandinBank:
     def _verified(answer: httpx.Response, nonce: str) -> dict[str, Any]:
         timestamp = answer.headers.get("X-Bank-Timestamp", "")
         try:
-            _bank_key(settings.STANDIN_BANK_PUBLIC_KEY_FILE).verify(
+            pem.public_key(settings.STANDIN_BANK_PUBLIC_KEY_FILE, Ed25519PublicKey).verify(
                 base64.b64decode(answer.headers.get("X-Bank-Signature", ""), validate=True),
                 answer_message(answer.status_code, timestamp, nonce, answer.content),
             )

@@ -1,6 +1,5 @@
 """WeChat Pay v3: Native payments (a QR code the buyer scans), queries, refunds, and the fees of the fund-flow bill."""
 
-import functools
 import hashlib
 import json
 import secrets
@@ -13,11 +12,10 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from django.conf import settings
 from django.utils import timezone
 
-from carbonsink import money
+from carbonsink import money, pem
 from carbonsink.errors import DomainError
 from purchases.gateways.base import (
     Fee,
@@ -46,20 +44,6 @@ _REFUND_STATES: dict[str, Any] = {
     "CLOSED": "failed",
     "ABNORMAL": "failed",
 }
-
-
-@functools.lru_cache(maxsize=2)
-def _private_key(path: str) -> RSAPrivateKey:
-    key = load_pem_private_key(Path(path).read_bytes(), None)
-    assert isinstance(key, RSAPrivateKey)
-    return key
-
-
-@functools.lru_cache(maxsize=2)
-def _public_key(path: str) -> RSAPublicKey:
-    key = load_pem_public_key(Path(path).read_bytes())
-    assert isinstance(key, RSAPublicKey)
-    return key
 
 
 class WechatPay:
@@ -152,7 +136,7 @@ class WechatPay:
 
     @staticmethod
     def _platform_keys() -> dict[str, RSAPublicKey]:
-        return {settings.WECHATPAY_PUBLIC_KEY_ID: _public_key(settings.WECHATPAY_PUBLIC_KEY_FILE)}
+        return {settings.WECHATPAY_PUBLIC_KEY_ID: pem.public_key(settings.WECHATPAY_PUBLIC_KEY_FILE, RSAPublicKey)}
 
     def _report(self, resource: dict[str, Any]) -> PaymentReport:
         """A transaction as WeChat describes it; GatewayError("unknown") when it is not ours or not in yuan."""
@@ -201,7 +185,7 @@ class WechatPay:
                 body=body,
                 mchid=settings.WECHATPAY_MCHID,
                 serial=settings.WECHATPAY_MERCHANT_SERIAL,
-                key=_private_key(settings.WECHATPAY_MERCHANT_KEY_FILE),
+                key=pem.private_key(settings.WECHATPAY_MERCHANT_KEY_FILE, RSAPrivateKey),
                 timestamp=int(time.time()),
                 nonce=secrets.token_hex(16),
             ),

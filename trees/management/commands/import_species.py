@@ -9,6 +9,7 @@ from carbonsink.tables import read_csv
 from trees.models import Species
 
 COLUMNS = ["scientific_name", "name_zh", "name_en", "form"]
+LENGTHS = {field.name: field.max_length for field in Species._meta.concrete_fields if field.max_length}
 DEFAULT = Path(__file__).resolve().parents[2] / "data" / "species.csv"
 
 
@@ -49,8 +50,7 @@ class Command(BaseCommand):
             return "needs scientific_name, name_zh and form (tree or bamboo)"
         if row["scientific_name"] in species:
             return f"{row['scientific_name']} is there twice"
-        for name in ("scientific_name", "name_zh", "name_en"):
-            most = Species._meta.get_field(name).max_length or 0
+        for name, most in LENGTHS.items():
             if len(row[name]) > most:
                 return f"{name} has more than {most} characters"
         return ""
