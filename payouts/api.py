@@ -1,7 +1,6 @@
 """The way out's API: bank accounts as the officer's device sends them, and their approval."""
 
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -10,11 +9,10 @@ from rest_framework.views import APIView
 
 from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE, OFFICER
-from carbonsink.errors import DomainError
 from payouts.accounts import approve_account, enter_account
 from payouts.models import BankAccount
 from trees.api import HasRole
-from trees.models import Household
+from trees.registration import household_of
 
 
 class BankAccountIn(serializers.Serializer):
@@ -48,9 +46,7 @@ class BankAccounts(APIView):
         sent = BankAccountIn(data=request.data)
         sent.is_valid(raise_exception=True)
         data = sent.validated_data
-        household = Household.objects.visible_to(request.user).filter(public_id=data.pop("household")).first()
-        if household is None:
-            raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
+        household = household_of(signed_in(request), data.pop("household"))
         account = enter_account(officer=signed_in(request), household=household, **data)
         return Response(BankAccountOut(account).data, status.HTTP_201_CREATED)
 

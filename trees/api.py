@@ -15,7 +15,6 @@ from rest_framework.views import APIView
 
 from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import OFFICER, REVIEWER
-from carbonsink.errors import DomainError
 from trees import photos, registration, review
 from trees.models import Household, Photo, Review, Species, Tree
 
@@ -145,10 +144,7 @@ class Trees(APIView):
         sent = TreeIn(data=request.data)
         sent.is_valid(raise_exception=True)
         data = sent.validated_data
-        mine = Household.objects.visible_to(request.user).select_related("programme")
-        household = mine.filter(public_id=data.pop("household")).first()
-        if household is None:
-            raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
+        household = registration.household_of(signed_in(request), data.pop("household"))
         tree = registration.register_tree(officer=signed_in(request), household=household, **data)
         return Response(TreeOut(tree).data, status.HTTP_201_CREATED)
 

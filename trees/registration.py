@@ -148,6 +148,14 @@ def _store_household(client_uuid: uuid.UUID, digest: str, text: ConsentText, fie
     return household
 
 
+def household_of(officer: User, public_id: str) -> Household:
+    """A household among those the officer may see. DomainError 404 when there is none."""
+    found = Household.objects.visible_to(officer).select_related("programme").filter(public_id=public_id).first()
+    if found is None:
+        raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
+    return found
+
+
 def register_tree(
     *,
     officer: User,
