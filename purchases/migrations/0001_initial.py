@@ -247,7 +247,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('captured_at__isnull', False), ('captured_fen__gt', 0), ('state', 'captured'), ('transaction_id__isnull', False)), models.Q(models.Q(('state', 'captured'), _negated=True), ('captured_fen__isnull', True)), _connector='OR'), name='purchases_payment_captured_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('captured_at__isnull', False), ('captured_fen__gt', 0), ('captured_fen__isnull', False), ('state', 'captured'), ('transaction_id__isnull', False)), models.Q(models.Q(('state', 'captured'), _negated=True), ('captured_fen__isnull', True)), _connector='OR'), name='purchases_payment_captured_is_known'),
         ),
         migrations.AddConstraint(
             model_name='notification',

@@ -49,6 +49,7 @@ class Payment(Stateful):
                     state="captured",
                     transaction_id__isnull=False,
                     captured_at__isnull=False,
+                    captured_fen__isnull=False,
                     captured_fen__gt=0,
                 )
                 | (~Q(state="captured") & Q(captured_fen__isnull=True)),

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -352,3 +353,11 @@ def test_addresses_are_kept_as_digests_only() -> None:
     row = str(Order.objects.values().get()) + str(Order.objects.get().__dict__)
     assert "127.0.0.1" not in row
     assert "13912345678" not in row
+
+
+@pytest.mark.django_db
+def test_a_captured_payment_without_its_amount_is_refused_by_the_database() -> None:
+    factories.market(1)
+    payment = factories.paid_order().payments.get()
+    with pytest.raises(IntegrityError, match="captured_is_known"), transaction.atomic():
+        type(payment).objects.update(captured_fen=None)

@@ -11,6 +11,7 @@ from django.utils import timezone, translation
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
 from carbonsink.states import move
 from purchases.models import Sink, Stock
 from purchases.vintages import open_vintage
@@ -20,6 +21,7 @@ from tests.trees.conftest import signed_in
 from tests.trees.registry import Page, post, stored
 from trees.models import Enrolment, Photo, Review, Tree
 from trees.registration import withdraw_consent
+from trees.review import approve_tree
 
 YEAR = timezone.localdate().year
 
@@ -113,6 +115,18 @@ def test_a_tree_is_decided_once(county: Client, tree: Tree) -> None:
     refused(county, tree, 409, "wrong_state", "reject", {"reason": "bad_photo"})
 
 
+def test_who_looked_at_the_page_before_it_was_approved_hears_that_not_that_the_household_is_full(
+    reviewer: User, tree: Tree
+) -> None:
+    factories.programme(max_trees_per_household=1)
+    stale = Tree.objects.get(pk=tree.pk)
+    approve_tree(tree, reviewer=reviewer)
+    with pytest.raises(DomainError) as refused:
+        approve_tree(stale, reviewer=factories.user(roles.REVIEWER))
+    assert (refused.value.code, refused.value.status) == ("wrong_state", 409)
+    assert Enrolment.objects.count() == Review.objects.count() == 1
+
+
 def test_a_rejected_tree_is_not_approved(county: Client, tree: Tree) -> None:
     post(county, f"trees/{tree.number}/reject", {"reason": "bad_photo"})
     tree.refresh_from_db()
@@ -156,7 +170,6 @@ def test_of_two_approvals_of_the_last_place_at_once_one_wins() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_many_decisions_about_one_tree_at_once_one_counts_and_the_others_are_told() -> None:
     clients = [signed_in(factories.user(roles.REVIEWER)) for _ in range(6)]
-    factories.programme(max_trees_per_household=1)  # Full afterwards, but that is not what the others shall hear.
     for _ in range(3):
         tree = factories.tree()
         answers = at_once(*(
