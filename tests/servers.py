@@ -22,7 +22,7 @@ if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
     from carbonsink import embedded
 
     try:
-        _started = embedded.start(HERE, durable=False)
+        _started = embedded.start(HERE / "servers", durable=False)
     except embedded.EmbeddedError as error:
         pytest.exit(str(error), returncode=1)
     os.environ.update(_started.environment)

@@ -102,3 +102,22 @@ def test_a_payout_on_its_way_cannot_be_cancelled() -> None:
     assert Payout.objects.get().state == "sending"
     assert books.lines() == before
     books.all_is_well()
+
+
+@pytest.mark.django_db
+def test_a_superuser_looks_and_does_not_move_money() -> None:
+    world()
+    root = factories.user(roles.ADMINISTRATOR)
+    root.is_superuser = True
+    root.save()
+    client = Client()
+    client.force_login(root)
+    before = books.lines()
+    for model, actions in ((BankAccount, ["approve", "reject"]), (Payout, ["approve_held", "cancel"])):
+        assert client.get(page(model, "changelist")).status_code == 200
+        for action in actions:
+            chosen = list(model.objects.values_list("pk", flat=True))
+            client.post(page(model, "changelist"), {"action": action, "_selected_action": chosen})
+    assert BankAccount.objects.get(version=2).state == "entered"
+    assert Payout.objects.get().state == "sending"
+    assert books.lines() == before

@@ -165,6 +165,32 @@ def test_a_debit_of_a_payout_that_ended_without_it_goes_to_suspense(bank: BankCl
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("state", ["approved", "sending", "failed", "returned"])
+def test_a_credit_that_names_a_payout_which_did_not_arrive_goes_to_suspense(bank: BankClient, state: str) -> None:
+    payout = sent_payout(bank) if state == "returned" else None
+    if payout is None:
+        (household,) = money.households(1)
+        money.fund(bank, 600)
+        money.owe({household: 300})
+        run_payouts()
+        payout = Payout.objects.get()
+        if state != "approved":
+            sending._begin(payout.pk)
+        if state == "failed":
+            sending.record(payout.pk, sending.TransferReport(payout.out_no, "failed"))
+    else:
+        bank.control("POST", "return", {"out_no": payout.out_no})
+        statements.import_statement()
+    owed = money.owed_fen(payout.household)
+    statements._book("standin", row(300, payout.out_no))
+    payout.refresh_from_db()
+    assert (payout.state, money.owed_fen(payout.household)) == (state, owed)
+    assert kinds()[-1] == ("suspense", 300)
+    assert books.balances()["suspense"] == -300
+    assert books.found() == books.UNEXPLAINED
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_return_is_owed_again_and_paid_to_the_next_account(bank: BankClient, later: Any) -> None:
     payout = sent_payout(bank)
     statements.import_statement()
