@@ -83,7 +83,7 @@ def move_many(
     sql = f"""
         WITH old AS (
             SELECT {pk} AS pk, state FROM {table}
-             WHERE {pk} IN ({chosen}) AND state = ANY(%s) ORDER BY {pk} FOR UPDATE
+             WHERE {pk} IN ({chosen}) AND state = ANY(%s) ORDER BY {pk} FOR NO KEY UPDATE
         ), changed AS (
             UPDATE {table} AS t SET {", ".join(assignments)} FROM old WHERE t.{pk} = old.pk
             RETURNING old.pk AS pk, old.state AS from_state

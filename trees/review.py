@@ -19,7 +19,11 @@ def approve_tree(tree: Tree, *, reviewer: User) -> Enrolment:
     consent, or has its most trees.
     """
     # The household's row comes first: of two reviewers at once, the second one sees what the first one did.
-    household = Household.objects.select_for_update(of=["self"]).select_related("programme").get(pk=tree.household_id)
+    household = (
+        Household.objects.select_for_update(of=["self"], no_key=True)
+        .select_related("programme")
+        .get(pk=tree.household_id)
+    )
     tree.refresh_from_db(fields=["state"])
     _check_approvable(tree, household, reviewer)
     enrolment = _enrol(tree, household, reviewer)
