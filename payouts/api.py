@@ -19,7 +19,7 @@ class BankAccountIn(serializers.Serializer):
     """An account as it stands on the card or passbook."""
 
     client_uuid = serializers.UUIDField()
-    household = serializers.CharField(max_length=20)
+    household = serializers.CharField(max_length=36)
     holder = serializers.CharField(max_length=40)
     bank_name = serializers.CharField(max_length=80)
     bank_code = serializers.CharField(max_length=20)

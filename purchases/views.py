@@ -59,8 +59,8 @@ def tree(request: HttpRequest, number: str) -> HttpResponse:
     """A tree: where it stands, what it is, its vintages, and the form to buy this very one."""
     if not is_tree_number(number):
         raise Http404
-    trees = Tree.objects.exclude(enrolments=None).select_related("species", "household__village")
-    found = get_object_or_404(trees.prefetch_related("photos"), number=number)
+    trees = Tree.objects.exclude(enrolments=None).select_related("species", "household__village", "picture")
+    found = get_object_or_404(trees, number=number)
     tariff = vintages.current_tariff()
     sinks = vintages.sinks_of(found)
     sink = next((sink for sink in sinks if tariff and sink.vintage == tariff.vintage), None)
@@ -103,7 +103,7 @@ def _some_trees(tariff: Tariff, division: Division) -> list[Tree]:
     least_sold = stocks.filter(sold__lt=F("total")).order_by("sold", "shuffle")[:SHOWN_TREES]
     households = [stock.household_id for stock in least_sold]
     sinks = Sink.objects.filter(household__in=households, vintage=tariff.vintage, order=None, open=True)
-    shown = sinks.select_related("tree__species", "tree__household__village").prefetch_related("tree__photos")
+    shown = sinks.select_related("tree__species", "tree__household__village", "tree__picture")
     return [sink.tree for sink in shown.order_by("rank", "pk")[:SHOWN_TREES]]
 
 
@@ -138,13 +138,13 @@ def order_qr(request: HttpRequest, token: str) -> HttpResponse:
 def certificate(request: HttpRequest, token: str) -> HttpResponse:
     """A certificate and its check: what was signed, whether the signature fits, and what the register says now."""
     found = get_object_or_404(Certificate.objects.select_related("order"), token=token)
-    shown = Tree.objects.filter(sinks__certificate=found).select_related("species", "household__village")
+    shown = Tree.objects.filter(sinks__certificate=found).select_related("species", "household__village", "picture")
     context = {
         "certificate": found,
         "genuine": certificates.is_genuine(found),
         "payload": certificates.payload(found).decode(),
         "public_key": certificates.public_key_text(),
-        "trees": shown.prefetch_related("photos").order_by("number")[:60],
+        "trees": shown.order_by("number")[:60],
         "proceeds": proceeds.proceeds(found.order),
     }
     return render(request, "purchases/certificate.html", context)

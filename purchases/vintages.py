@@ -15,7 +15,7 @@ _INSERT_SINKS = """
     INSERT INTO purchases_sink (tree_id, vintage, household_id, rank, price_fen, kg, open)
     SELECT t.id, f.vintage, t.household_id, t.ordinal, f.price_fen, f.sink_kg, true
       FROM purchases_tariff f
-      JOIN trees_enrolment e ON f.vintage BETWEEN e.first_vintage AND e.last_vintage
+      JOIN trees_enrolment e ON f.vintage BETWEEN e.first_vintage AND e.last_vintage AND e.revoked_at IS NULL
       JOIN trees_tree t ON t.id = e.tree_id AND t.state = 'approved'
      WHERE {which}
     ON CONFLICT (tree_id, vintage) DO NOTHING

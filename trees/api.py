@@ -66,7 +66,7 @@ class TreeIn(serializers.Serializer):
     """A tree as a device sends it."""
 
     client_uuid = serializers.UUIDField()
-    household = serializers.CharField(max_length=20, help_text=_("The household's public id."))
+    household = serializers.CharField(max_length=36, help_text=_("The household's public id or client UUID."))
     species = serializers.CharField(max_length=80, help_text=_("The scientific name."))
     dbh_cm = serializers.DecimalField(max_digits=4, decimal_places=1, min_value=0, allow_null=True, default=None)
     planted_year = serializers.IntegerField(min_value=1800, max_value=2200, allow_null=True, default=None)
@@ -74,6 +74,9 @@ class TreeIn(serializers.Serializer):
     lat = serializers.DecimalField(8, 6, min_value=-90, max_value=90, allow_null=True, default=None)
     accuracy_m = serializers.IntegerField(min_value=0, max_value=32000, allow_null=True, default=None)
     measured_on = serializers.DateField()
+    captured_at = serializers.DateTimeField(
+        allow_null=True, default=None, help_text=_("When the device recorded the tree, by its own clock.")
+    )
 
     def validate_species(self, value: str) -> Species:
         """The species of that name."""
@@ -84,11 +87,14 @@ class TreeIn(serializers.Serializer):
 
 
 class PhotoOut(serializers.ModelSerializer):
-    """A photo's state; `refusal` says why one was refused."""
+    """A photo's state; `refusal` says why one was refused, `refusal_code` says it in one word."""
+
+    refusal = serializers.CharField(source="get_refusal_display")
+    refusal_code = serializers.CharField(source="refusal")
 
     class Meta:
         model = Photo
-        fields = ["sha256", "state", "refusal"]
+        fields = ["sha256", "state", "refusal", "refusal_code"]
 
 
 class TreeOut(serializers.ModelSerializer):
@@ -102,7 +108,7 @@ class TreeOut(serializers.ModelSerializer):
         model = Tree
         fields = [
             "number", "client_uuid", "household", "species", "dbh_cm", "planted_year",
-            "measured_on", "state", "photos", "registered_at",
+            "measured_on", "state", "revision", "photos", "registered_at",
         ]  # fmt: skip
 
 

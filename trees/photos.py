@@ -121,14 +121,13 @@ def process(photo: Photo) -> None:
     Photo.objects.filter(pk=photo.pk).update(tries=F("tries") + 1)
     photo.refresh_from_db(fields=["tries"])
     if photo.tries > MAX_TRIES:
-        refusal = _("The photo could not be processed. Take it again with a lower resolution.")
-        move(photo, Photo.State.REFUSED, reason="too many tries", refusal=refusal)
+        move(photo, Photo.State.REFUSED, reason="too many tries", refusal=Photo.Refusal.FAILED)
         return
     try:
         with photo.original.open("rb") as file:
             found = read(file)
     except DomainError as error:
-        move(photo, Photo.State.REFUSED, reason=error.code, refusal=error.message)
+        move(photo, Photo.State.REFUSED, reason=error.code, refusal=error.code)
         return
     token = secrets.token_hex(16)
     names = {
@@ -136,7 +135,9 @@ def process(photo: Photo) -> None:
         for size in ("large", "small")
     }
     try:
-        move(photo, Photo.State.ACCEPTED, **names, **found)
+        with transaction.atomic():
+            move(photo, Photo.State.ACCEPTED, **names, **found)
+            Tree.objects.filter(pk=photo.tree_id).exclude(picture__gt=photo.pk).update(picture=photo)
     except DomainError:
         for name in names.values():
             default_storage.delete(name)
@@ -145,7 +146,7 @@ def process(photo: Photo) -> None:
 
 def read(file: IO[bytes]) -> dict[str, Any]:
     """Decodes a photo: `large` and `small` JPEG bytes, `dhash`, and what its EXIF says (private columns)."""
-    unreadable = DomainError("unreadable", _("The photo is damaged and cannot be read. Take it again."))
+    unreadable = DomainError("unreadable", Photo.Refusal.UNREADABLE.label)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -161,7 +162,7 @@ def read(file: IO[bytes]) -> dict[str, Any]:
     shrunk.thumbnail((LARGE, LARGE), Image.Resampling.BICUBIC)
     upright = _on_white(shrunk)
     if min(upright.size) < 50:
-        raise DomainError("too_small", _("The photo is too small to show a tree. Take it again."))
+        raise DomainError("too_small", Photo.Refusal.TOO_SMALL.label)
     large = _jpeg(upright)
     upright.thumbnail((SMALL, SMALL), Image.Resampling.BICUBIC)
     return {"large": large, "small": _jpeg(upright), "dhash": dhash(upright), **exif}

@@ -3,7 +3,7 @@ same content gives the same record, with other content a 409."""
 
 import uuid
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -148,9 +148,14 @@ def _store_household(client_uuid: uuid.UUID, digest: str, text: ConsentText, fie
     return household
 
 
-def household_of(officer: User, public_id: str) -> Household:
-    """A household among those the officer may see. DomainError 404 when there is none."""
-    found = Household.objects.visible_to(officer).select_related("programme").filter(public_id=public_id).first()
+def household_of(officer: User, reference: str) -> Household:
+    """A household among those the officer may see, by its public id, or by the UUID its device gave it before it had
+    one. DomainError 404 when there is none."""
+    try:
+        key: dict[str, Any] = {"client_uuid": uuid.UUID(reference)}
+    except ValueError:
+        key = {"public_id": reference}
+    found = Household.objects.visible_to(officer).select_related("programme").filter(**key).first()
     if found is None:
         raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
     return found
@@ -168,6 +173,7 @@ def register_tree(
     lat: Decimal | None,
     accuracy_m: int | None,
     measured_on: date,
+    captured_at: datetime | None = None,
 ) -> Tree:
     """Stores a tree, gives it its number and hands it to the reviewers (state submitted).
 
@@ -202,7 +208,9 @@ def register_tree(
             lat=lat,
             accuracy_m=accuracy_m,
             measured_on=measured_on,
+            captured_at=captured_at,
             registered_by=officer,
+            measured_by=officer,
         )
 
     return once(Tree, client_uuid, digest, store)

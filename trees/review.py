@@ -24,7 +24,7 @@ def approve_tree(tree: Tree, *, reviewer: User) -> Enrolment:
         .select_related("programme")
         .get(pk=tree.household_id)
     )
-    tree.refresh_from_db(fields=["state"])
+    tree.refresh_from_db(fields=["state", "measured_by"])
     _check_approvable(tree, household, reviewer)
     enrolment = _enrol(tree, household, reviewer)
     Review.objects.create(tree=tree, reviewer=reviewer, decision=Review.Decision.APPROVED)
@@ -34,7 +34,7 @@ def approve_tree(tree: Tree, *, reviewer: User) -> Enrolment:
 
 
 def _check_approvable(tree: Tree, household: Household, reviewer: User) -> None:
-    if tree.registered_by_id == reviewer.pk:
+    if reviewer.pk in (tree.registered_by_id, tree.measured_by_id) or tree.photos.filter(uploaded_by=reviewer).exists():
         raise DomainError("same_person", _("You registered this tree: somebody else must review it."), status=403)
     if tree.state != Tree.State.SUBMITTED:
         raise DomainError("wrong_state", _("This tree is not waiting for review. Reload the page."), status=409)
@@ -50,7 +50,7 @@ def _check_approvable(tree: Tree, household: Household, reviewer: User) -> None:
 def _enrol(tree: Tree, household: Household, reviewer: User) -> Enrolment:
     now = timezone.now()
     first = timezone.localtime(now).year
-    known = tree.enrolments.filter(first_vintage__lte=first, last_vintage__gte=first).first()
+    known = tree.enrolments.filter(first_vintage__lte=first, last_vintage__gte=first, revoked_at__isnull=True).first()
     return known or Enrolment.objects.create(
         tree=tree,
         first_vintage=first,
@@ -58,6 +58,7 @@ def _enrol(tree: Tree, household: Household, reviewer: User) -> Enrolment:
         dbh_cm=tree.dbh_cm,
         measured_on=tree.measured_on,
         registered_by=tree.registered_by,
+        measured_by=tree.measured_by,
         approved_by=reviewer,
         approved_at=now,
     )

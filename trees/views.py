@@ -55,8 +55,13 @@ def new_household(request: HttpRequest) -> HttpResponse:
 def household(request: HttpRequest, public_id: str) -> HttpResponse:
     """A household with its trees, as its officer and reviewer see it."""
     found = get_object_or_404(Household.objects.visible_to(request.user).select_related("village"), public_id=public_id)
-    trees = found.trees.select_related("species").prefetch_related("photos", "reviews").order_by("ordinal")
-    return render(request, "trees/household.html", {"household": found, "trees": trees})
+    trees = (
+        found.trees.select_related("species")
+        .select_related("picture")
+        .prefetch_related("photos", "reviews")
+        .order_by("ordinal")
+    )
+    return render(request, "trees/household.html", {"household": found, "trees": trees.order_by("ordinal")})
 
 
 @role_required(OFFICER)
@@ -84,7 +89,7 @@ def review_queue(request: HttpRequest) -> HttpResponse:
     waiting = (
         Tree.objects.visible_to(request.user)
         .filter(state=Tree.State.SUBMITTED)
-        .select_related("species", "household__village")
+        .select_related("species", "household__village", "picture")
         .prefetch_related("photos")
         .order_by("registered_at", "pk")[:60]
     )
@@ -119,7 +124,7 @@ def approve(request: HttpRequest, number: str) -> HttpResponse:
 
 
 def _reviewed(request: HttpRequest, number: str) -> Tree:
-    trees = Tree.objects.visible_to(request.user).select_related("species", "household__village")
+    trees = Tree.objects.visible_to(request.user).select_related("species", "household__village", "picture")
     return get_object_or_404(trees.prefetch_related("photos", "reviews__reviewer"), number=number)
 
 

@@ -6,7 +6,7 @@ from django.contrib.postgres.operations import BtreeGistExtension
 import django.core.validators
 import django.db.models.deletion
 import trees.models.households
-import trees.models.stand
+import trees.models.photos
 from django.conf import settings
 from django.db import migrations, models
 
@@ -176,7 +176,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('sha256', models.CharField(max_length=64)),
-                ('original', models.FileField(max_length=120, storage=trees.models.stand.evidence_storage, upload_to='')),
+                ('original', models.FileField(max_length=120, storage=trees.models.photos.evidence_storage, upload_to='')),
                 ('state', models.CharField(choices=[('received', 'being processed'), ('accepted', 'accepted'), ('refused', 'refused')], default='received', max_length=10, verbose_name='state')),
                 ('refusal', models.CharField(blank=True, max_length=200)),
                 ('large', models.ImageField(blank=True, max_length=120, upload_to='')),

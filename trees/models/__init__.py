@@ -1,18 +1,32 @@
 """The registry's nouns."""
 
+from trees.models.growth import Correction, Inspection
 from trees.models.households import Consent, ConsentText, Household
-from trees.models.places import Division, Programme, Species
-from trees.models.stand import Enrolment, Photo, Review, Tree
+from trees.models.imports import Import
+from trees.models.photos import Photo, PhotoMarks, Upload, UploadPart
+from trees.models.places import Boundary, Division, Programme, Species
+from trees.models.reviews import Flag, Review, SecondLook, SecondLookDraw
+from trees.models.stand import Enrolment, Tree
 
 __all__ = [
+    "Boundary",
     "Consent",
     "ConsentText",
+    "Correction",
     "Division",
     "Enrolment",
+    "Flag",
     "Household",
+    "Import",
+    "Inspection",
     "Photo",
+    "PhotoMarks",
     "Programme",
     "Review",
+    "SecondLook",
+    "SecondLookDraw",
     "Species",
     "Tree",
+    "Upload",
+    "UploadPart",
 ]

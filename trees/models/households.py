@@ -69,6 +69,7 @@ class Household(models.Model):
     trees_numbered = models.PositiveSmallIntegerField(default=0, editable=False)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
     registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
+    imported_from = models.ForeignKey("Import", models.PROTECT, null=True, related_name="households", editable=False)
 
     objects = HouseholdQuerySet.as_manager()
 

@@ -1,6 +1,6 @@
 """Where trees stand, what they are, and the rules they are taken by."""
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -63,6 +63,18 @@ class Division(models.Model):
         return "".join(division.name for division in self.path)
 
 
+class Boundary(models.Model):
+    """The outline of a division: GeoJSON Polygon or MultiPolygon, WGS84. Used to notice trees that stand elsewhere."""
+
+    division = models.OneToOneField(Division, models.CASCADE, primary_key=True)
+    geometry = models.JSONField()
+    source = models.CharField(_("source"), max_length=120)
+
+    class Meta:
+        verbose_name = _("boundary")
+        verbose_name_plural = _("boundaries")
+
+
 class Species(models.Model):
     """A kind of tree or bamboo, keyed by its scientific name."""
 
@@ -74,6 +86,9 @@ class Species(models.Model):
     name_zh = models.CharField(_("Chinese name"), max_length=40)
     name_en = models.CharField(_("English name"), max_length=60, blank=True)
     form = models.CharField(_("form"), max_length=6, choices=Form, default=Form.TREE)
+    max_dbh_cm = models.DecimalField(
+        _("largest plausible DBH (cm)"), max_digits=4, decimal_places=1, null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("species")
@@ -93,6 +108,19 @@ class Programme(models.Model):
     min_age_years = models.PositiveSmallIntegerField(_("least age (years)"), default=3)
     vintages = models.PositiveSmallIntegerField(_("vintages"), default=6, validators=[MinValueValidator(1)])
     max_trees_per_household = models.PositiveSmallIntegerField(_("most trees of a household"), default=450)
+    max_trees_per_hour = models.PositiveSmallIntegerField(
+        _("most trees an officer can register in an hour"), default=240
+    )
+    village_radius_km = models.DecimalField(
+        _("how far from its village's other trees a tree may stand (km)"), max_digits=4, decimal_places=1, default=5
+    )
+    second_look_percent = models.DecimalField(
+        _("approved trees that get a second look (%)"),
+        max_digits=4,
+        decimal_places=1,
+        default=3,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+    )
 
     class Meta:
         verbose_name = _("programme")
@@ -101,7 +129,13 @@ class Programme(models.Model):
             models.CheckConstraint(
                 condition=models.Q(vintages__gte=1, max_trees_per_household__range=(1, 999)),
                 name="trees_programme_sensible",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    max_trees_per_hour__gte=1, village_radius_km__gt=0, second_look_percent__range=(0, 100)
+                ),
+                name="trees_programme_suspicions",
+            ),
         ]
 
     def __str__(self) -> str:

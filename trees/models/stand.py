@@ -1,9 +1,8 @@
-"""Trees, their photos, and how they were taken into the scheme."""
+"""Trees, and how they were taken into the scheme."""
 
 from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
-from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.utils.translation import gettext_lazy as _
@@ -60,6 +59,13 @@ class Tree(Stateful):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.SUBMITTED)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
     registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
+    # Who gave the measurement that holds now, when by the device's clock, and how often it was corrected.
+    measured_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
+    captured_at = models.DateTimeField(_("recorded on the device at"), null=True, editable=False)
+    revision = models.PositiveSmallIntegerField(default=1, editable=False)
+    # The newest accepted photo: what lists and pages show.
+    picture = models.ForeignKey("Photo", models.PROTECT, null=True, related_name="+", editable=False)
+    imported_from = models.ForeignKey("Import", models.PROTECT, null=True, related_name="trees", editable=False)
 
     objects = TreeQuerySet.as_manager()
 
@@ -83,11 +89,19 @@ class Tree(Stateful):
                     & Q(lon__range=(-180, 180), lat__range=(-90, 90))
                     & ~Q(lon=0, lat=0)
                 ),
-                name="trees_tree_position",
+                name="trees_tree_position_whole",
             ),
         ]
         indexes = [
-            models.Index(fields=["registered_at"], condition=Q(state="submitted"), name="trees_tree_queue"),
+            models.Index(
+                fields=["household", "registered_at"],
+                condition=Q(state="submitted", picture__isnull=False),
+                name="trees_tree_queue",
+            ),
+            models.Index(fields=["lat", "lon"], condition=Q(lat__isnull=False), name="trees_tree_position"),
+            models.Index(
+                fields=["imported_from"], condition=Q(imported_from__isnull=False), name="trees_tree_imported"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -100,16 +114,12 @@ class Tree(Stateful):
             return None
         return round(float(self.lon), 2), round(float(self.lat), 2)
 
-    @property
-    def picture(self) -> "Photo | None":
-        """The newest accepted photo."""
-        accepted = [photo for photo in self.photos.all() if photo.state == Photo.State.ACCEPTED]
-        return max(accepted, key=lambda photo: photo.pk, default=None)
-
 
 class Enrolment(models.Model):
     """The vintages a tree was approved for, and on what measurement. The database refuses overlapping ones, one
-    without an accepted photo, and one approved by whoever registered the tree."""
+    without an accepted photo, and one approved by whoever registered or measured the tree.
+
+    A renewal is a new enrolment of the same tree. An approval that was taken back leaves a revoked one."""
 
     tree = models.ForeignKey(Tree, models.PROTECT, related_name="enrolments")
     first_vintage = models.PositiveSmallIntegerField()
@@ -117,8 +127,10 @@ class Enrolment(models.Model):
     dbh_cm = models.DecimalField(max_digits=4, decimal_places=1, null=True)
     measured_on = models.DateField()
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    measured_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     approved_at = models.DateTimeField(_("approved at"))
+    revoked_at = models.DateTimeField(_("taken back at"), null=True)
 
     class Meta:
         verbose_name = _("enrolment")
@@ -127,9 +139,13 @@ class Enrolment(models.Model):
             models.CheckConstraint(
                 condition=Q(first_vintage__lte=F("last_vintage")), name="trees_enrolment_vintages_ordered"
             ),
-            models.CheckConstraint(condition=~Q(approved_by=F("registered_by")), name="trees_enrolment_two_people"),
+            models.CheckConstraint(
+                condition=~Q(approved_by=F("registered_by")) & ~Q(approved_by=F("measured_by")),
+                name="trees_enrolment_two_people",
+            ),
             ExclusionConstraint(
                 name="trees_enrolment_no_overlap",
+                condition=Q(revoked_at__isnull=True),
                 expressions=[
                     ("tree", RangeOperators.EQUAL),
                     (
@@ -138,87 +154,4 @@ class Enrolment(models.Model):
                     ),
                 ],
             ),
-        ]
-
-
-def evidence_storage() -> Storage:
-    """Where originals are kept; never served."""
-    return storages["evidence"]
-
-
-class Photo(Stateful):
-    """A picture of a tree. The original stays private as evidence; the public pictures carry no metadata."""
-
-    class State(models.TextChoices):
-        RECEIVED = "received", _("being processed")
-        ACCEPTED = "accepted", _("accepted")
-        REFUSED = "refused", _("refused")
-
-    MOVES = {"received": {"accepted", "refused"}}
-
-    tree = models.ForeignKey(Tree, models.PROTECT, related_name="photos")
-    sha256 = models.CharField(max_length=64)
-    original = models.FileField(storage=evidence_storage, max_length=120)
-    state = models.CharField(_("state"), max_length=10, choices=State, default=State.RECEIVED)
-    refusal = models.CharField(max_length=200, blank=True)
-    large = models.ImageField(max_length=120, blank=True)
-    small = models.ImageField(max_length=120, blank=True)
-    dhash = models.BigIntegerField(null=True)
-    exif_taken_at = models.DateTimeField(null=True)
-    exif_lon = models.FloatField(null=True)
-    exif_lat = models.FloatField(null=True)
-    tries = models.PositiveSmallIntegerField(default=0)
-    received_at = models.DateTimeField(_("received at"), auto_now_add=True)
-    uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-
-    class Meta:
-        verbose_name = _("photo")
-        verbose_name_plural = _("photos")
-        constraints = [
-            models.UniqueConstraint(fields=["tree", "sha256"], name="trees_photo_once_per_tree"),
-            models.CheckConstraint(
-                condition=~Q(state="accepted") | (~Q(large="") & ~Q(small="") & Q(dhash__isnull=False)),
-                name="trees_photo_accepted_has_pictures",
-            ),
-            models.CheckConstraint(
-                condition=~Q(state="refused") | ~Q(refusal=""), name="trees_photo_refused_has_reason"
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["sha256"], name="trees_photo_sha256"),
-            models.Index(fields=["received_at"], condition=Q(state="received"), name="trees_photo_waiting"),
-        ]
-
-
-class Review(models.Model):
-    """A reviewer's decision about a tree."""
-
-    class Decision(models.TextChoices):
-        APPROVED = "approved", _("approved")
-        REJECTED = "rejected", _("rejected")
-
-    class Reason(models.TextChoices):
-        BAD_PHOTO = "bad_photo", _("The photo does not show the tree clearly")
-        WRONG_SPECIES = "wrong_species", _("The species is wrong")
-        WRONG_SIZE = "wrong_size", _("The size does not fit the photo")
-        WRONG_PLACE = "wrong_place", _("The position is not in the village")
-        DUPLICATE = "duplicate", _("The tree is registered already")
-        TENURE = "tenure", _("The tenure is not clear")
-        OTHER = "other", _("Another reason, see the note")
-
-    tree = models.ForeignKey(Tree, models.PROTECT, related_name="reviews")
-    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    decision = models.CharField(max_length=8, choices=Decision)
-    reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
-    note = models.CharField(max_length=300, blank=True)
-    at = models.DateTimeField(_("at"), auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("review")
-        verbose_name_plural = _("reviews")
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(decision="approved") | ~Q(reason=""), name="trees_review_rejection_has_reason"
-            ),
-            models.CheckConstraint(condition=~Q(reason="other") | ~Q(note=""), name="trees_review_other_has_note"),
         ]
