@@ -211,8 +211,8 @@ def test_stock_that_is_written_again_is_locked_like_everywhere() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO trees_enrolment (tree_id, first_vintage, last_vintage, measured_on, registered_by_id,"
-                " approved_by_id, approved_at) VALUES (%s, %s, %s, now(), %s, %s, now())",
-                [tree.pk, tariff.vintage, tariff.vintage, tree.registered_by_id, reviewer.pk],
+                " measured_by_id, approved_by_id, approved_at) VALUES (%s, %s, %s, now(), %s, %s, %s, now())",
+                [tree.pk, *[tariff.vintage] * 2, *[tree.registered_by_id] * 2, reviewer.pk],
             )
             cursor.execute("UPDATE trees_tree SET state = 'approved' WHERE id = %s", [tree.pk])
     holding = threading.Event()

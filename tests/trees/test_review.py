@@ -268,8 +268,9 @@ class TestRejection:
 def test_vintages_of_a_tree_never_overlap_by_plain_sql(values: str, rule: str | None) -> None:
     tree = factories.approved_tree()
     sql = f"""INSERT INTO trees_enrolment (tree_id, first_vintage, last_vintage, measured_on, registered_by_id,
-                                           approved_by_id, approved_at)
-              SELECT tree_id, {values.format(y=YEAR)}, measured_on, registered_by_id, approved_by_id, now()
+                                           measured_by_id, approved_by_id, approved_at)
+              SELECT tree_id, {values.format(y=YEAR)}, measured_on, registered_by_id, measured_by_id, approved_by_id,
+                     now()
                 FROM trees_enrolment WHERE tree_id = {tree.pk}"""
     with connection.cursor() as cursor:
         if rule is None:
@@ -283,20 +284,30 @@ def test_vintages_of_a_tree_never_overlap_by_plain_sql(values: str, rule: str | 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("registered_by", "approved_by", "photo", "rule"),
+    ("registered_by", "measured_by", "approved_by", "photo", "rule"),
     [
-        ("officer", "officer", True, "two_people"), ("reviewer", "officer", True, "registered by somebody else"),
-        ("officer", "reviewer", False, "no accepted photo"), ("officer", "reviewer", True, None),
+        ("officer", "officer", "officer", True, "two_people"),
+        ("reviewer", "officer", "officer", True, "by somebody else"),
+        ("officer", "reviewer", "finance", True, "by somebody else"),
+        ("officer", "officer", "reviewer", False, "no accepted photo"),
+        ("officer", "officer", "reviewer", True, None),
     ],
 )  # fmt: skip
 def test_an_enrolment_by_plain_sql_needs_its_grounds(
-    officer: User, reviewer: User, registered_by: str, approved_by: str, photo: bool, rule: str | None
+    officer: User,
+    reviewer: User,
+    registered_by: str,
+    measured_by: str,
+    approved_by: str,
+    photo: bool,
+    rule: str | None,
 ) -> None:
-    people = {"officer": officer.pk, "reviewer": reviewer.pk}
+    people = {"officer": officer.pk, "reviewer": reviewer.pk, "finance": factories.user(roles.FINANCE).pk}
     tree = factories.tree(factories.household(officer), photo=photo)
     sql = f"""INSERT INTO trees_enrolment (tree_id, first_vintage, last_vintage, measured_on, registered_by_id,
-                                           approved_by_id, approved_at)
-              VALUES ({tree.pk}, 2026, 2031, now(), {people[registered_by]}, {people[approved_by]}, now())"""
+                                           measured_by_id, approved_by_id, approved_at)
+              VALUES ({tree.pk}, 2026, 2031, now(), {people[registered_by]}, {people[measured_by]},
+                      {people[approved_by]}, now())"""
     with connection.cursor() as cursor:
         if rule is None:
             cursor.execute(sql)

@@ -51,7 +51,7 @@ BAD = {
     "position 0, 0": ({"lon": "0", "lat": "0.0"}, "bad_position", POSITION),
 }  # fmt: skip
 MALFORMED = {
-    "client_uuid": "1", "household": "x" * 21, "dbh_cm": "7.55", "planted_year": "MMXX", "lon": "180.000001",
+    "client_uuid": "1", "household": "x" * 37, "dbh_cm": "7.55", "planted_year": "MMXX", "lon": "180.000001",
     "lat": "-90.5", "accuracy_m": -1, "measured_on": "2026-13-01",
 }  # fmt: skip
 
@@ -68,7 +68,7 @@ def test_a_tree_gets_its_number_and_waits_for_review(field: Client, officer: Use
     assert (answer.status_code, answer.json()) == (201, {
         "number": tree.number, "client_uuid": body["client_uuid"], "household": owner.public_id,
         "species": "Cunninghamia lanceolata", "dbh_cm": "7.5", "planted_year": 2015, "measured_on": str(TODAY),
-        "state": "submitted", "photos": [], "registered_at": timezone.localtime(tree.registered_at).isoformat(),
+        "state": "submitted", "revision": 1, "photos": [], "registered_at": timezone.localtime(tree.registered_at).isoformat(),
     })  # fmt: skip
     assert tree.number[:-1] == f"{factories.VILLAGE}001001"
     assert is_tree_number(tree.number)

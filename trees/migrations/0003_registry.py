@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('client_uuid', models.UUIDField(editable=False, unique=True)),
                 ('body_hash', models.CharField(editable=False, max_length=64)),
-                ('state', models.CharField(choices=[('recorded', 'recorded'), ('reported', 'waiting for confirmation'), ('confirmed', 'confirmed'), ('refuted', 'refuted')], max_length=10, verbose_name='state')),
+                ('state', models.CharField(default='recorded', choices=[('recorded', 'recorded'), ('reported', 'waiting for confirmation'), ('confirmed', 'confirmed'), ('refuted', 'refuted')], max_length=10, verbose_name='state')),
                 ('condition', models.CharField(choices=[('alive', 'alive'), ('damaged', 'damaged'), ('dead', 'dead'), ('felled', 'felled')], max_length=8, verbose_name='condition')),
                 ('cause', models.CharField(blank=True, choices=[('drought', 'drought'), ('frost', 'frost or snow'), ('storm', 'storm'), ('fire', 'fire'), ('pests', 'pests or disease'), ('landslide', 'landslide or flood'), ('animals', 'animals'), ('building', 'building or road works'), ('permitted', 'felled with a permit'), ('unpermitted', 'felled without a permit'), ('unknown', 'unknown')], max_length=12, verbose_name='cause')),
                 ('dbh_cm', models.DecimalField(decimal_places=1, max_digits=4, null=True, verbose_name='DBH (cm)')),

@@ -59,12 +59,12 @@ class Inspection(Stateful):
         UNPERMITTED = "unpermitted", _("felled without a permit")
         UNKNOWN = "unknown", _("unknown")
 
-    MOVES = {"reported": {"confirmed", "refuted"}}
+    MOVES = {"recorded": set(), "reported": {"confirmed", "refuted"}}
 
     client_uuid = models.UUIDField(unique=True, editable=False)
     body_hash = models.CharField(max_length=64, editable=False)
     tree = models.ForeignKey(Tree, models.PROTECT, related_name="inspections")
-    state = models.CharField(_("state"), max_length=10, choices=State)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.RECORDED)
     condition = models.CharField(_("condition"), max_length=8, choices=Condition)
     cause = models.CharField(_("cause"), max_length=12, choices=Cause, blank=True)
     dbh_cm = models.DecimalField(_("DBH (cm)"), max_digits=4, decimal_places=1, null=True)
