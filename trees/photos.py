@@ -26,7 +26,7 @@ from PIL import ExifTags, Image
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.states import move
-from trees.models import Photo, Tree
+from trees.models import Inspection, Photo, Tree
 
 FORMATS = ["JPEG", "PNG", "WEBP", "HEIF"]  # MPO comes by way of JPEG.
 # Only JPEG can be decoded at a fraction of its size; the others are capped at what fits into a worker.
@@ -81,12 +81,13 @@ def check_header(file: BinaryIO) -> None:
         )
 
 
-def take_photo(tree: Tree, file: BinaryIO, *, officer: User) -> Photo:
+def take_photo(tree: Tree, file: BinaryIO, *, officer: User, inspection: Inspection | None = None) -> Photo:
     """Keeps an arriving photo as evidence and has it processed. The same file twice for a tree: the same photo.
 
-    The file is stored under its SHA-256 before the row is written, so that a crash between leaves nothing half done.
+    A tree in the scheme takes photos with an inspection only. The file is stored under its SHA-256 before the row is
+    written, so that a crash between leaves nothing half done.
     """
-    if tree.state not in (Tree.State.DRAFT, Tree.State.SUBMITTED, Tree.State.REJECTED):
+    if inspection is None and tree.state not in (Tree.State.DRAFT, Tree.State.SUBMITTED, Tree.State.REJECTED):
         raise DomainError("wrong_state", _("This tree has been reviewed: its photos stay as they are."), status=409)
     check_header(file)
     content = file.read()
@@ -96,7 +97,7 @@ def take_photo(tree: Tree, file: BinaryIO, *, officer: User) -> Photo:
         return known
     name = _keep(sha256, content)
     photo, _made = Photo.objects.get_or_create(
-        tree=tree, sha256=sha256, defaults={"original": name, "uploaded_by": officer}
+        tree=tree, sha256=sha256, defaults={"original": name, "uploaded_by": officer, "inspection": inspection}
     )
     from trees.tasks import process_photo
 
