@@ -280,6 +280,11 @@ CELERY_BEAT_SCHEDULE["purchases.tasks.book_fees"] = {
     "schedule": crontab(hour="10", minute="30"),
     "options": {"expires": 3600},
 }
+CELERY_BEAT_SCHEDULE["trees.tasks.drop_old_uploads"] = {
+    "task": "trees.tasks.drop_old_uploads",
+    "schedule": crontab(hour="3", minute="40"),
+    "options": {"expires": 3600},
+}
 
 # The money that comes in.
 PAYMENT_GATEWAYS = env.list("PAYMENT_GATEWAYS", ["wechatpay"])

@@ -11,10 +11,15 @@ from trees.models import Programme
 LARGEST_DBH_CM = 500  # As the table of trees has it; no living tree is known to be thicker than 12 m.
 
 
-def check_eligible(programme: Programme, dbh_cm: Decimal | None, planted_year: int | None, measured_on: date) -> None:
-    """Raises DomainError("not_eligible") unless DBH (cm) or age (years on the day of measuring) is enough."""
+def check_dbh(dbh_cm: Decimal | None) -> None:
+    """Raises DomainError("not_eligible") when no tree has this DBH (cm)."""
     if dbh_cm is not None and not 0 < dbh_cm < LARGEST_DBH_CM:
         raise DomainError("not_eligible", _("The DBH must be more than 0 and less than 500 cm. Measure it again."))
+
+
+def check_eligible(programme: Programme, dbh_cm: Decimal | None, planted_year: int | None, measured_on: date) -> None:
+    """Raises DomainError("not_eligible") unless DBH (cm) or age (years on the day of measuring) is enough."""
+    check_dbh(dbh_cm)
     age = measured_on.year - planted_year if planted_year is not None else None
     if age is not None and age < 0:
         raise DomainError("not_eligible", _("The tree was measured before it was planted. Correct one of the years."))

@@ -20,6 +20,7 @@ from carbonsink.errors import DomainError
 from carbonsink.idempotency import once
 from carbonsink.ledger.services import open_household_account
 from carbonsink.states import move_many
+from trees import signatures
 from trees.eligibility import check_eligible
 from trees.models import Consent, ConsentText, Division, Household, Programme, Species, Tree
 from trees.numbers import tree_number
@@ -68,13 +69,20 @@ def register_household(
     tenure_number: str,
     consent_version: str,
     consent_signed: bool,
+    consent_signed_at: datetime | None = None,
+    signature: str = "",
 ) -> Household:
     """Stores a household with its consent and opens its account in the ledger. All or nothing.
 
-    Raises DomainError: unknown village or one outside the officer's area, no consent, bad ID number or phone, missing
-    certificate number, an ID number that another household has, no programme yet.
+    `consent_signed_at` is the device's time; `signature` what was drawn on its screen, as data URL. Raises DomainError:
+    unknown village or one outside the officer's area, no consent, an unreadable signature, bad ID number or phone,
+    missing certificate number, an ID number that another household has, no programme yet.
     """
     content = {key: str(value) for key, value in locals().items() if key not in ("officer", "client_uuid")}
+    if consent_signed_at is None:  # Hashed as what was sent before there were these two.
+        del content["consent_signed_at"]
+    if not signature:
+        del content["signature"]
     village = Division.objects.filter(code=village_code, level=Division.Level.VILLAGE).first()
     if village is None or not officer.area or not village_code.startswith(officer.area):
         raise DomainError("unknown_village", _("This village is not among yours. Choose one from the list."))
@@ -96,10 +104,19 @@ def register_household(
         "registered_by": officer,
     }
     _check_household(fields)
+    drawn = signatures.keep_signature(signatures.read_signature(signature)) if signature else {}
+    consent = {"text": text, "signed_at": signatures.signed_at(consent_signed_at), **drawn}
     digest, *earlier = _hashes(content)
-    return once(
-        Household, client_uuid, digest, lambda: _store_household(client_uuid, digest, text, fields), earlier=earlier
-    )
+    try:
+        return once(
+            Household,
+            client_uuid,
+            digest,
+            lambda: _store_household(client_uuid, digest, consent, fields),
+            earlier=earlier,
+        )
+    finally:
+        signatures.drop_unused(drawn)
 
 
 def _newest_programme() -> Programme:
@@ -128,7 +145,7 @@ def _check_household(fields: dict[str, Any]) -> None:
         raise DomainError("no_tenure", _("Enter the number of the forest-right certificate."))
 
 
-def _store_household(client_uuid: uuid.UUID, digest: str, text: ConsentText, fields: dict[str, Any]) -> Household:
+def _store_household(client_uuid: uuid.UUID, digest: str, consent: dict[str, Any], fields: dict[str, Any]) -> Household:
     if (
         Household.objects.filter(id_number_digest__in=crypto.digests(fields["id_number"]))
         .exclude(client_uuid=client_uuid)
@@ -143,7 +160,7 @@ def _store_household(client_uuid: uuid.UUID, digest: str, text: ConsentText, fie
         fields["village"], "households_numbered", _("This village has 999 households: no number is left.")
     )
     household = Household.objects.create(client_uuid=client_uuid, body_hash=digest, ordinal=ordinal, **fields)
-    Consent.objects.create(household=household, text=text, signed_at=timezone.now())
+    Consent.objects.create(household=household, **consent)
     open_household_account(household.pk)
     return household
 
@@ -159,6 +176,54 @@ def household_of(officer: User, reference: str) -> Household:
     if found is None:
         raise DomainError("unknown_household", _("This household is not among yours. Register it first."), 404)
     return found
+
+
+def find_tree(user: User, reference: str) -> Tree | None:
+    """A tree among those the user may see, by its number or by the UUID of its device."""
+    try:
+        key: dict[str, Any] = {"client_uuid": uuid.UUID(reference)}
+    except ValueError:
+        key = {"number": reference}
+    return Tree.objects.visible_to(user).filter(**key).first()
+
+
+def tree_of(officer: User, reference: str) -> Tree:
+    """The same, and a DomainError 404 when there is none."""
+    found = find_tree(officer, reference)
+    if found is None:
+        raise DomainError("unknown_tree", _("This tree is not among yours. Register it first."), 404)
+    return found
+
+
+def check_position(lon: Decimal | None, lat: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+    """The position as it is kept: to six decimals (0.1 m). DomainError for half a position, and for 0, 0."""
+    # Rounded first: 0.0000001, 0.0000001 is 0, 0 too.
+    lon, lat = (None if value is None else round(value, 6) for value in (lon, lat))
+    if (lon is None) != (lat is None) or (lon == 0 and lat == 0):
+        raise DomainError("bad_position", _("The position is not complete. Take it again or leave it empty."))
+    return lon, lat
+
+
+def check_measurement(
+    programme: Programme,
+    dbh_cm: Decimal | None,
+    planted_year: int | None,
+    lon: Decimal | None,
+    lat: Decimal | None,
+    measured_on: date,
+) -> tuple[Decimal | None, Decimal | None]:
+    """The position as it is kept. DomainError when the day, the position or the size is not right."""
+    if measured_on > timezone.localdate():
+        raise DomainError("invalid", _("The day of measuring is in the future. Correct the date."))
+    lon, lat = check_position(lon, lat)
+    check_eligible(programme, dbh_cm, planted_year, measured_on)
+    return lon, lat
+
+
+def check_consent(household: Household) -> None:
+    """DomainError unless a consent of the household is in force."""
+    if not household.consents.filter(withdrawn_at__isnull=True).exists():
+        raise DomainError("no_consent", _("The household has withdrawn its consent. Have it signed again first."))
 
 
 def register_tree(
@@ -182,18 +247,11 @@ def register_tree(
     """
     content = {key: str(value) for key, value in locals().items() if key not in ("officer", "client_uuid")}
     content |= {"household": household.public_id, "species": species.scientific_name}
-    if measured_on > timezone.localdate():
-        raise DomainError("invalid", _("The day of measuring is in the future. Correct the date."))
-    # To the six decimals (0.1 m) that are kept: 0.0000001, 0.0000001 is 0, 0 too.
-    lon, lat = (None if value is None else round(value, 6) for value in (lon, lat))
-    if (lon is None) != (lat is None) or (lon == 0 and lat == 0):
-        raise DomainError("bad_position", _("The position is not complete. Take it again or leave it empty."))
-    check_eligible(household.programme, dbh_cm, planted_year, measured_on)
+    lon, lat = check_measurement(household.programme, dbh_cm, planted_year, lon, lat, measured_on)
     digest = body_hash(content)
 
     def store() -> Tree:
-        if not household.consents.filter(withdrawn_at__isnull=True).exists():
-            raise DomainError("no_consent", _("The household has withdrawn its consent. Have it signed again first."))
+        check_consent(household)
         ordinal = _next_ordinal(household, "trees_numbered", _("This household has 999 trees: no number is left."))
         return Tree.objects.create(
             number=tree_number(household.village_id, household.ordinal, ordinal),

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from carbonsink.errors import DomainError
-from trees import photos
+from trees import photos, uploads
 from trees.models import Photo
 
 log = structlog.get_logger(__name__)
@@ -33,3 +33,9 @@ def sweep_photos() -> None:
     ).order_by("received_at")
     for pk in waiting.values_list("pk", flat=True)[:200]:
         process_photo.delay(pk)
+
+
+@shared_task
+def drop_old_uploads() -> None:
+    """Forgets photos that stopped arriving."""
+    uploads.drop_old_uploads()

@@ -129,6 +129,9 @@ class Consent(models.Model):
     text = models.ForeignKey(ConsentText, models.PROTECT)
     signed_at = models.DateTimeField()
     withdrawn_at = models.DateTimeField(null=True)
+    # What was drawn on the officer's screen, among the evidence; empty where paper was signed.
+    signature = models.CharField(max_length=120, blank=True, db_default="", editable=False)
+    signature_sha256 = models.CharField(max_length=64, blank=True, db_default="", editable=False)
 
     class Meta:
         verbose_name = _("consent")
@@ -142,5 +145,10 @@ class Consent(models.Model):
             models.CheckConstraint(
                 condition=models.Q(withdrawn_at__isnull=True) | models.Q(withdrawn_at__gte=models.F("signed_at")),
                 name="trees_consent_order",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(signature="", signature_sha256="")
+                | (~models.Q(signature="") & models.Q(signature_sha256__regex=r"^[0-9a-f]{64}$")),
+                name="trees_consent_signature_whole",
             ),
         ]
