@@ -13,6 +13,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from carbonsink import qr
+from carbonsink.accounts.models import User
+from carbonsink.accounts.roles import OFFICER
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
 from purchases import areas, certificates, orders, payments, proceeds, vintages
@@ -21,6 +23,7 @@ from purchases.gateways.base import NotificationRefused
 from purchases.models import Certificate, Order, Sink, Stock, Tariff
 from trees.models import Division, Tree
 from trees.numbers import is_tree_number
+from trees.registration import find_tree
 
 log = structlog.get_logger(__name__)
 SHOWN_TREES = 12
@@ -60,6 +63,9 @@ def tree(request: HttpRequest, number: str) -> HttpResponse:
     if not is_tree_number(number):
         raise Http404
     trees = Tree.objects.exclude(enrolments=None).select_related("species", "household__village", "picture")
+    field_page = _field_page(request, number)
+    if field_page and not trees.filter(number=number).exists():
+        return redirect(field_page)  # The tag of a tree that is not public yet.
     found = get_object_or_404(trees, number=number)
     tariff = vintages.current_tariff()
     sinks = vintages.sinks_of(found)
@@ -74,7 +80,16 @@ def tree(request: HttpRequest, number: str) -> HttpResponse:
         sinks=sinks,
         sink=sink,
         for_sale=for_sale,
+        field_page=field_page,
     )
+
+
+def _field_page(request: HttpRequest, number: str) -> str:
+    """Where an officer of the tree's area works on it; empty for everybody else."""
+    user = request.user
+    if not (isinstance(user, User) and user.has_role(OFFICER)) or find_tree(user, number) is None:
+        return ""
+    return f"/field/#/tree/{number}"
 
 
 def _order_page(

@@ -57,6 +57,11 @@ def correct_tree(
     return tree
 
 
+def recorded(tree: Tree) -> dict[str, Any]:
+    """What a correction begins with: what is recorded now, and its revision."""
+    return {name: getattr(tree, name) for name in ("species", *RECORDED, "revision")}
+
+
 def _readable(values: dict[str, Any]) -> dict[str, Any]:
     """The values as JSON keeps them."""
     return {

@@ -84,6 +84,41 @@ class TreeForm(forms.ModelForm):
         """No model validation here: the service says what is wrong in one sentence each."""
 
 
+class CorrectionForm(TreeForm):
+    """A tree as it should be, and another photo if one is needed."""
+
+    client_uuid = None  # type: ignore[assignment]
+    revision = forms.IntegerField(widget=forms.HiddenInput, min_value=1, max_value=32000)
+    photo = forms.FileField(
+        label=_("Another photo"),
+        widget=forms.FileInput({"accept": "image/*", "capture": "environment"}),
+        required=False,
+    )
+
+    field_order = ["revision", "photo", "species", "dbh_cm", "planted_year", "measured_on"]
+
+
+class TagsForm(forms.Form):
+    """Which tags to print, by the ordinals of the trees, and how large."""
+
+    size = forms.ChoiceField(
+        label=_("Size"),
+        choices=[
+            ("small", _("small, 24 on a sheet")),
+            ("medium", _("medium, 10 on a sheet")),
+            ("large", _("large, 3 on a sheet")),
+        ],
+        initial="medium",
+        required=False,
+    )
+    first = forms.IntegerField(label=_("From tree"), min_value=1, max_value=999, required=False)
+    last = forms.IntegerField(label=_("To tree"), min_value=1, max_value=999, required=False)
+
+    def add_prefix(self, field_name: str) -> str:
+        """In the address they are called `from` and `to`."""
+        return {"first": "from", "last": "to"}.get(field_name, field_name)
+
+
 class RejectForm(forms.Form):
     """Why a tree goes back to the officer."""
 

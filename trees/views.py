@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Prefetch
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -16,24 +16,18 @@ from carbonsink.accounts.roles import OFFICER, REVIEWER
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
 from carbonsink.pages import form_page
-from trees import photos, registration, review
-from trees.forms import HouseholdForm, RejectForm, TreeForm
-from trees.models import Household, Tree
+from trees import corrections, day, photos, registration, review
+from trees import tags as tag_sheets
+from trees.forms import CorrectionForm, HouseholdForm, RejectForm, TagsForm, TreeForm
+from trees.models import Household, Review, Tree
+
+NEWEST_REVIEW_FIRST = Prefetch("reviews", Review.objects.order_by("-pk"))
 
 
 @role_required(OFFICER)
 def officer(request: HttpRequest) -> HttpResponse:
     """The officer's households, newest first, with how far their trees are."""
-    households = (
-        Household.objects.visible_to(request.user)
-        .select_related("village")
-        .annotate(
-            trees_in_all=Count("trees"),
-            trees_approved=Count("trees", filter=Q(trees__state=Tree.State.APPROVED)),
-            trees_rejected=Count("trees", filter=Q(trees__state=Tree.State.REJECTED)),
-        )
-        .order_by("-registered_at")[:100]
-    )
+    households = day.households_of(signed_in(request)).select_related("village")[:100]
     return render(request, "trees/officer.html", {"households": households})
 
 
@@ -55,13 +49,9 @@ def new_household(request: HttpRequest) -> HttpResponse:
 def household(request: HttpRequest, public_id: str) -> HttpResponse:
     """A household with its trees, as its officer and reviewer see it."""
     found = get_object_or_404(Household.objects.visible_to(request.user).select_related("village"), public_id=public_id)
-    trees = (
-        found.trees.select_related("species")
-        .select_related("picture")
-        .prefetch_related("photos", "reviews")
-        .order_by("ordinal")
-    )
-    return render(request, "trees/household.html", {"household": found, "trees": trees.order_by("ordinal")})
+    trees = found.trees.select_related("species", "picture").prefetch_related("photos", NEWEST_REVIEW_FIRST)
+    context = {"household": found, "trees": trees.order_by("ordinal"), "tags": TagsForm()}
+    return render(request, "trees/household.html", context)
 
 
 @role_required(OFFICER)
@@ -81,6 +71,39 @@ def new_tree(request: HttpRequest, public_id: str) -> HttpResponse:
     remembered = {"species": newest.species_id, "planted_year": newest.planted_year} if newest else {}
     form = TreeForm(request.POST or None, request.FILES or None, initial=remembered)
     return form_page(request, form, "trees/tree_form.html", act, household=found)
+
+
+@role_required(OFFICER)
+def correct_tree(request: HttpRequest, number: str) -> HttpResponse:
+    """Corrects a tree in its place, with another photo if one is sent: both or neither."""
+    trees = Tree.objects.visible_to(request.user).select_related("species", "household", "picture")
+    found = get_object_or_404(trees.prefetch_related("photos", NEWEST_REVIEW_FIRST), number=number)
+
+    @transaction.atomic
+    def act(data: dict[str, Any]) -> HttpResponse:
+        photo = data.pop("photo")
+        tree = corrections.correct_tree(found, officer=signed_in(request), **data)
+        if photo:
+            photos.take_photo(tree, photo, officer=signed_in(request))
+        messages.success(request, _("Tree %(number)s is corrected.") % {"number": tree.number})
+        return redirect("trees:household", tree.household.public_id)
+
+    form = CorrectionForm(request.POST or None, request.FILES or None, initial=corrections.recorded(found))
+    return form_page(request, form, "trees/correction_form.html", act, tree=found)
+
+
+@role_required(OFFICER)
+@require_safe
+def tags(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The tags of a household's trees, as a PDF to be printed."""
+    found = get_object_or_404(Household.objects.visible_to(request.user).select_related("village"), public_id=public_id)
+    form = TagsForm(request.GET)
+    if not form.is_valid():
+        raise DomainError("invalid", _("Choose the size small, medium or large, and trees from 1 to 999."))
+    asked = {name: value for name, value in form.cleaned_data.items() if value}
+    name = f"tags-{found}-{asked.get('size', 'medium')}.pdf"
+    headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-store"}
+    return HttpResponse(tag_sheets.tags_pdf(found, **asked), content_type="application/pdf", headers=headers)
 
 
 @role_required(REVIEWER)

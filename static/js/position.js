@@ -44,5 +44,7 @@ const start = () => {
 if ("geolocation" in navigator) {
   box.hidden = false;
   box.querySelector("button").addEventListener("click", start);
-  start();
+  // A position that is known stays until the officer asks for another one.
+  if ("kept" in box.dataset && fields[0].value) say("kept");
+  else start();
 }

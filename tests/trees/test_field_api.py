@@ -3,16 +3,11 @@
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from carbonsink.accounts.models import User
 from tests import factories
-from tests.trees.conftest import signed_in
-from trees import photos, review
-from trees.models import Household, Photo, Tree
+from trees.models import Tree
 
 pytestmark = pytest.mark.django_db
 

@@ -1,24 +1,15 @@
 """Photos that arrive in parts: resumed, sent twice, damaged on the way, too many, and two phones' tabs at once."""
 
 import hashlib
-import uuid
-from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.test import Client
-from django.utils import timezone
 
-from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from tests import factories
-from tests.ground.threads import at_once
-from tests.trees.conftest import signed_in
 from tests.trees.registry import evidence, post
 from trees import uploads
-from trees.inspections import record_inspection
 from trees.models import Photo, Tree, Upload, UploadPart
-from trees.tasks import drop_old_uploads
 
 CONTENT = factories.picture((900, 700), "PNG", compress_level=0)  # 1.9 MB: eight parts.
 SHA = hashlib.sha256(CONTENT).hexdigest()
