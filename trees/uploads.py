@@ -98,10 +98,6 @@ def append_part(tree: Tree, *, officer: User, sha256: str, offset: int, content:
     Raises DomainError "wrong_offset" 409 (with the `offset` to go on from), 404 when it was not begun, 413 when the
     part is too long, "damaged" 422 when all bytes are here but are not the photo announced: then it begins anew.
     """
-    if not 0 < len(content) <= PART_MAX_BYTES:
-        raise DomainError(
-            "wrong_part", _("A part has at least one byte and at most %(n)s.") % {"n": PART_MAX_BYTES}, status=413
-        )
     with transaction.atomic():
         upload = Upload.objects.select_for_update(no_key=True).filter(officer=officer, tree=tree, sha256=sha256).first()
         if upload is not None:
@@ -116,6 +112,12 @@ def append_part(tree: Tree, *, officer: User, sha256: str, offset: int, content:
 
 def _store_part(upload: Upload, offset: int, content: bytes) -> None:
     arrived = _arrived(upload)
+    if arrived == upload.size:
+        return  # Whole already, and being finished by another request.
+    if not 0 < len(content) <= PART_MAX_BYTES:
+        raise DomainError(
+            "wrong_part", _("A part has at least one byte and at most %(n)s.") % {"n": PART_MAX_BYTES}, status=413
+        )
     if offset != arrived:
         raise DomainError("wrong_offset", _("Go on where the photo stopped."), status=409, offset=arrived)
     if offset + len(content) > upload.size:
