@@ -4,8 +4,10 @@ Safe by default: without DEPLOYMENT=demo or test this is production, where a mis
 """
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
@@ -40,6 +42,14 @@ def secret(name: str) -> str:
     if DEPLOYMENT == "test":
         return TEST_SECRETS[name]
     raise ImproperlyConfigured(f"{name} is not set. Set it in the environment; see .env.example.")
+
+
+def tiles_origin(url: str) -> str:
+    """The origin a browser may load map tiles from; {s} stands for any subdomain."""
+    parts = urlsplit(url.replace("{s}", "*"))
+    if parts.scheme not in ("https", "http") or not parts.netloc:
+        raise ImproperlyConfigured("MAP_TILES_URL must look like https://host/{z}/{x}/{y}.png.")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 SECRET_KEY = secret("SECRET_KEY")
@@ -165,13 +175,16 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+# The desk's map shows points on plain paper, or on the tiles of a server: https://host/{z}/{x}/{y}.png
+MAP_TILES_URL = env.str("MAP_TILES_URL", "")
+MAP_TILES_ATTRIBUTION = env.str("MAP_TILES_ATTRIBUTION", "")
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ["/admin/"],
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF, "data:", *([tiles_origin(MAP_TILES_URL)] if MAP_TILES_URL else [])],
         "object-src": [NONE],
         "base-uri": [NONE],
         "form-action": [SELF],
@@ -189,7 +202,9 @@ USE_THOUSAND_SEPARATOR = True
 FORMAT_MODULE_PATH = "carbonsink.formats"
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# Of django-leaflet only the files: as an app it wants GDAL, which nothing here needs.
+LEAFLET = Path(str(find_spec("leaflet").origin)).parent / "static" / "leaflet"  # type: ignore[union-attr]
+STATICFILES_DIRS = [BASE_DIR / "static", ("leaflet", LEAFLET)]
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / "media")))
 MEDIA_URL = "media/"
@@ -283,6 +298,11 @@ CELERY_BEAT_SCHEDULE["purchases.tasks.book_fees"] = {
 CELERY_BEAT_SCHEDULE["trees.tasks.drop_old_uploads"] = {
     "task": "trees.tasks.drop_old_uploads",
     "schedule": crontab(hour="3", minute="40"),
+    "options": {"expires": 3600},
+}
+CELERY_BEAT_SCHEDULE["trees.tasks.draw_second_looks"] = {
+    "task": "trees.tasks.draw_second_looks",
+    "schedule": crontab(hour="1", minute="30"),
     "options": {"expires": 3600},
 }
 

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from carbonsink.errors import DomainError
 
 Listener = Callable[[list[int], str], None]
-_listeners: list[tuple[type[models.Model], frozenset[str], Listener]] = []
+# Model, states moved to, states moved from (empty: whichever), and what is called.
+_listeners: list[tuple[type[models.Model], frozenset[str], frozenset[str], Listener]] = []
 
 
 class StateChange(models.Model):
@@ -53,9 +54,10 @@ class Stateful(models.Model):
         return StateChange.objects.filter(thing=self._meta.label_lower, object_id=self.pk).order_by("at", "pk")
 
 
-def on_move(model: type[models.Model], *, to: Iterable[str], do: Listener) -> None:
-    """Has `do(ids, to)` called in the transaction of every move of `model` to one of the states `to`."""
-    _listeners.append((model, frozenset(to), do))
+def on_move(model: type[models.Model], *, to: Iterable[str], came_from: Iterable[str] = (), do: Listener) -> None:
+    """Has `do(ids, to)` called in the transaction of every move of `model` to one of the states `to`; with
+    `came_from`, only for those that were in one of these states before."""
+    _listeners.append((model, frozenset(to), frozenset(came_from), do))
 
 
 def move_many(
@@ -90,7 +92,7 @@ def move_many(
         )
         INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, by_id, reason, at)
         SELECT %s, pk, from_state, %s, %s, %s, %s FROM changed ORDER BY pk
-        RETURNING object_id"""  # noqa: S608
+        RETURNING object_id, from_state"""  # noqa: S608
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             sql,
@@ -105,12 +107,13 @@ def move_many(
                 timezone.now(),
             ],
         )
-        ids = [row[0] for row in cursor.fetchall()]
-        if ids:
-            for listened, states, do in _listeners:
-                if listened is model and to in states:
-                    do(ids, to)
-    return ids
+        moved = cursor.fetchall()
+        for listened, states, sources, do in _listeners:
+            if listened is model and to in states:
+                heard = [pk for pk, before in moved if not sources or before in sources]
+                if heard:
+                    do(heard, to)
+    return [pk for pk, _before in moved]
 
 
 def note(obj: models.Model, before: str, after: str, *, by: Any, reason: str) -> None:

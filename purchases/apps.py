@@ -13,6 +13,7 @@ class PurchasesConfig(AppConfig):
 
         # The whole list of what the market does when the registry changes.
         on_move(Tree, to=[Tree.State.APPROVED], do=vintages.open_sinks)
+        on_move(Tree, to=[Tree.State.SUBMITTED], came_from=[Tree.State.APPROVED], do=vintages.refuse_sold)
         on_move(
             Tree,
             to=[

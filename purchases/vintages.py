@@ -6,7 +6,9 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from carbonsink.errors import DomainError
 from purchases.models import Sink, Stock, Tariff
 from trees.models import Tree
 
@@ -65,6 +67,19 @@ def open_sinks(tree_ids: list[int], to: str) -> None:
     _lock_stock(tree_ids)
     _change_open(tree_ids, is_open=True)
     _open("t.id = ANY(%s) AND f.opened_at IS NOT NULL AND f.closes_at > now()", [tree_ids])
+
+
+def refuse_sold(tree_ids: list[int], to: str) -> None:
+    """Refuses that an approval is taken back when a sink of the tree is sold, or held by an order that may yet be
+    paid: DomainError("sold"). Buyers wait for the stock rows locked here, and find the sinks closed afterwards."""
+    _wait_for_openings()
+    _lock_stock(tree_ids)
+    if Sink.objects.filter(tree__in=tree_ids, order__isnull=False).exists():
+        raise DomainError(
+            "sold",
+            _("A sink of this tree is sold or being paid: its approval stays. Have an officer report the tree."),
+            status=409,
+        )
 
 
 def close_sinks(tree_ids: list[int], to: str) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from carbonsink.accounts.models import User
-from trees.models import ConsentText, Division, Household, Review, Species, Tree
+from trees.models import ConsentText, Division, Household, Review, SecondLook, Species, Tree
 
 
 class HouseholdForm(forms.ModelForm):
@@ -119,8 +119,25 @@ class TagsForm(forms.Form):
         return {"first": "from", "last": "to"}.get(field_name, field_name)
 
 
-class RejectForm(forms.Form):
-    """Why a tree goes back to the officer."""
+class DecisionForm(forms.Form):
+    """A reviewer's decision about one tree, or about many. All but an approval need a reason."""
 
-    reason = forms.ChoiceField(label=_("Reason"), choices=Review.Reason)
-    note = forms.CharField(label=_("Note for the officer"), max_length=300, required=False)
+    decision = forms.ChoiceField(choices=Review.Decision, widget=forms.HiddenInput)
+    seen = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
+    reason = forms.ChoiceField(label=_("Reason"), choices=Review.Reason, required=False)
+    note = forms.CharField(label=_("Note"), max_length=300, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Asks for the reason where one is needed."""
+        data = super().clean() or {}
+        if data.get("decision") != Review.Decision.APPROVED and not data.get("reason") and "reason" not in self.errors:
+            self.add_error("reason", _("Choose the reason."))
+        return data
+
+
+class SecondLookForm(forms.Form):
+    """What a second reviewer finds."""
+
+    verdict = forms.ChoiceField(choices=SecondLook.Verdict, widget=forms.HiddenInput)
+    reason = forms.ChoiceField(label=_("Reason"), choices=Review.Reason, required=False)
+    note = forms.CharField(label=_("Note"), max_length=300, required=False)

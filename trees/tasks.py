@@ -7,7 +7,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from carbonsink.errors import DomainError
-from trees import photos, uploads
+from carbonsink.locks import only_one
+from trees import photos, second_looks, uploads
 from trees.models import Photo
 
 log = structlog.get_logger(__name__)
@@ -39,3 +40,11 @@ def sweep_photos() -> None:
 def drop_old_uploads() -> None:
     """Forgets photos that stopped arriving."""
     uploads.drop_old_uploads()
+
+
+@shared_task
+def draw_second_looks() -> None:
+    """Draws the nightly sample of approvals. A missed night is in the next draw; one at a time, and none twice."""
+    with only_one("trees.draw_second_looks") as mine:
+        if mine:
+            second_looks.draw_second_looks()

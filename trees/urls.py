@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from trees import views
+from trees import desk_views, views
 
 app_name = "trees"
 urlpatterns = [
@@ -10,8 +10,13 @@ urlpatterns = [
     path("officer/households/<str:public_id>/trees/new/", views.new_tree, name="new-tree"),
     path("officer/trees/<str:number>/correct/", views.correct_tree, name="correct-tree"),
     path("officer/households/<str:public_id>/tags.pdf", views.tags, name="tags"),
-    path("review/", views.review_queue, name="review"),
-    path("review/<str:number>/", views.review_tree, name="review-tree"),
-    path("review/<str:number>/approve/", views.approve, name="approve"),
+    path("review/", desk_views.villages, name="review"),
+    path("review/next/", desk_views.next_tree, name="review-next"),
+    path("review/villages/<str:code>/", desk_views.sheet, name="review-sheet"),
+    path("review/households/<str:public_id>/", desk_views.household_flags, name="review-household"),
+    path("review/second-looks/", desk_views.second_looks, name="second-looks"),
+    path("review/second-looks/<int:pk>/", desk_views.second_look, name="second-look"),
+    path("review/<str:number>/", desk_views.review_tree, name="review-tree"),
+    path("review/<str:number>/map/", desk_views.tree_map, name="review-map"),
     re_path(r"^media/trees/(?P<name>[0-9a-f]{2}/[0-9a-f]{32}-(large|small)\.jpg)$", views.picture, name="picture"),
 ]

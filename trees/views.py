@@ -1,4 +1,4 @@
-"""Pages of the registry: the officer's, the reviewer's, and public pictures."""
+"""Pages of the registry: the officer's, and public pictures. The reviewer's are in `trees.desk_views`."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from django.db.models import Prefetch
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import OFFICER, REVIEWER
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
 from carbonsink.pages import form_page
-from trees import corrections, day, photos, registration, review
+from trees import corrections, day, photos, registration
 from trees import tags as tag_sheets
-from trees.forms import CorrectionForm, HouseholdForm, RejectForm, TagsForm, TreeForm
+from trees.forms import CorrectionForm, HouseholdForm, TagsForm, TreeForm
 from trees.models import Household, Review, Tree
 
 NEWEST_REVIEW_FIRST = Prefetch("reviews", Review.objects.order_by("-pk"))
@@ -104,51 +104,6 @@ def tags(request: HttpRequest, public_id: str) -> HttpResponse:
     name = f"tags-{found}-{asked.get('size', 'medium')}.pdf"
     headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-store"}
     return HttpResponse(tag_sheets.tags_pdf(found, **asked), content_type="application/pdf", headers=headers)
-
-
-@role_required(REVIEWER)
-def review_queue(request: HttpRequest) -> HttpResponse:
-    """Trees that wait for a review in the reviewer's area, oldest first."""
-    waiting = (
-        Tree.objects.visible_to(request.user)
-        .filter(state=Tree.State.SUBMITTED)
-        .select_related("species", "household__village", "picture")
-        .prefetch_related("photos")
-        .order_by("registered_at", "pk")[:60]
-    )
-    return render(request, "trees/review_queue.html", {"trees": waiting})
-
-
-@role_required(REVIEWER)
-def review_tree(request: HttpRequest, number: str) -> HttpResponse:
-    """One tree under review; sending the form rejects it."""
-    tree = _reviewed(request, number)
-
-    def act(data: dict[str, Any]) -> HttpResponse:
-        review.reject_tree(tree, reviewer=signed_in(request), **data)
-        messages.success(request, _("Tree %(number)s went back to the officer.") % {"number": tree.number})
-        return redirect("trees:review")
-
-    return form_page(request, RejectForm(request.POST or None), "trees/review_tree.html", act, tree=tree)
-
-
-@role_required(REVIEWER)
-@require_POST
-def approve(request: HttpRequest, number: str) -> HttpResponse:
-    """Approves a tree, or shows it again with the sentence why not."""
-    tree = _reviewed(request, number)
-    try:
-        review.approve_tree(tree, reviewer=signed_in(request))
-    except DomainError as error:
-        messages.error(request, error.message)
-        return render(request, "trees/review_tree.html", {"form": RejectForm(), "tree": tree}, status=error.status)
-    messages.success(request, _("Tree %(number)s is approved.") % {"number": tree.number})
-    return redirect("trees:review")
-
-
-def _reviewed(request: HttpRequest, number: str) -> Tree:
-    trees = Tree.objects.visible_to(request.user).select_related("species", "household__village", "picture")
-    return get_object_or_404(trees.prefetch_related("photos", "reviews__reviewer"), number=number)
 
 
 @require_safe

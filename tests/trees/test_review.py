@@ -37,7 +37,7 @@ def refused(county: Client, tree: Tree, status: int, code: str, verb: str = "app
     answer = post(county, f"trees/{tree.number}/{verb}", body or {})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     if verb == "approve":
-        page = county.post(f"/review/{tree.number}/approve/")
+        page = county.post(f"/review/{tree.number}/", {"decision": "approved"})
         assert page.status_code == status
         assert answer.json()["message"] in Page(page).said
     assert stored() == before
@@ -59,18 +59,22 @@ def test_an_approved_tree_is_enrolled_for_six_vintages_from_this_year(
 
 
 def test_the_page_approves_too_and_goes_on_with_the_queue(county: Client, tree: Tree) -> None:
-    assert tree.number in county.get("/review/").content.decode()
-    answer = county.post(f"/review/{tree.number}/approve/")
-    assert (answer.status_code, answer["Location"]) == (302, "/review/")
+    other = factories.tree(tree.household)
+    assert county.get("/review/next/")["Location"] == f"/review/{tree.number}/"
+    answer = county.post(f"/review/{tree.number}/", {"decision": "approved"})
+    assert (answer.status_code, answer["Location"]) == (302, f"/review/{other.number}/")
+    assert f"Tree {tree.number} is approved." in county.get(answer["Location"]).content.decode()
+    assert county.post(f"/review/{other.number}/", {"decision": "approved"})["Location"] == "/review/"
     page = county.get("/review/").content.decode()
-    assert f"Tree {tree.number} is approved." in page
+    assert f"Tree {other.number} is approved." in page
     assert "No tree waits for a review." in page
-    assert Tree.objects.get().state == "approved"
-    assert "Approve</button>" not in county.get(f"/review/{tree.number}/").content.decode()
+    assert set(Tree.objects.values_list("state", flat=True)) == {"approved"}
+    assert 'value="approved"' not in county.get(f"/review/{tree.number}/").content.decode()
 
 
 def test_approving_wants_a_press_of_the_button(county: Client, tree: Tree) -> None:
-    assert county.get(f"/review/{tree.number}/approve/").status_code == 405
+    assert county.get(f"/review/{tree.number}/?decision=approved").status_code == 200
+    assert county.post(f"/review/{tree.number}/").status_code == 400
     assert Tree.objects.get().state == "submitted"
 
 
@@ -222,7 +226,7 @@ class TestRejection:
         for body in ({}, {"reason": ""}, {"reason": "because"}, {"note": "only a note"}):
             answer = post(county, f"trees/{tree.number}/reject", body)
             assert (answer.status_code, list(answer.json()["fields"])) == (400, ["reason"])
-            assert county.post(f"/review/{tree.number}/", body).status_code == 400
+            assert county.post(f"/review/{tree.number}/", {"decision": "rejected", **body}).status_code == 400
         assert stored() == before
         assert Tree.objects.get().state == "submitted"
 
@@ -231,7 +235,7 @@ class TestRejection:
         for note in ("", "   "):
             body = {"reason": "other", "note": note}
             assert refused(county, tree, 400, "no_reason", "reject", body) == sentence
-            page = county.post(f"/review/{tree.number}/", body)
+            page = county.post(f"/review/{tree.number}/", {"decision": "rejected", **body})
             assert page.status_code == 400
             assert sentence in Page(page).said
         assert Page(page).values["reason"] == "other"
@@ -244,7 +248,9 @@ class TestRejection:
     def test_the_officer_reads_on_the_page_why(
         self, county: Client, field: Client, reviewer: User, tree: Tree, reason: str
     ) -> None:
-        answer = county.post(f"/review/{tree.number}/", {"reason": reason, "note": "Look <again>."})
+        answer = county.post(
+            f"/review/{tree.number}/", {"decision": "rejected", "reason": reason, "note": "Look <again>."}
+        )
         assert (answer.status_code, answer["Location"]) == (302, "/review/")
         review = Review.objects.get()
         assert (review.decision, review.reason, review.reviewer) == ("rejected", reason, reviewer)

@@ -98,6 +98,11 @@ class Tree(Stateful):
                 condition=Q(state="submitted", picture__isnull=False),
                 name="trees_tree_queue",
             ),
+            models.Index(
+                fields=["household"],
+                condition=Q(state="submitted", picture__isnull=True),
+                name="trees_tree_photoless",
+            ),
             models.Index(fields=["lat", "lon"], condition=Q(lat__isnull=False), name="trees_tree_position"),
             models.Index(
                 fields=["imported_from"], condition=Q(imported_from__isnull=False), name="trees_tree_imported"
