@@ -8,12 +8,15 @@ from django.apps import apps
 from django.db import connection
 
 from carbonsink.states import Stateful
+from purchases.losses import LOST
 
 # {sentence: query whose rows are the offenders}
 CHECKS = {
     "orders whose sinks are not as many as ordered": """
         SELECT o.number FROM purchases_order o LEFT JOIN purchases_sink s ON s.order_id = o.id
-         WHERE o.state IN ('held', 'paid') GROUP BY o.id HAVING count(s.id) <> o.quantity""",
+         WHERE o.state IN ('held', 'paid', 'partly_refunded', 'refunded') GROUP BY o.id
+        HAVING count(s.id) + (SELECT count(r.refund_id) FROM purchases_sinkrelease r WHERE r.order_id = o.id)
+               <> o.quantity""",
     "sinks held by orders that have ended": """
         SELECT s.id FROM purchases_sink s LEFT JOIN purchases_order o ON o.id = s.order_id
          WHERE s.order_id IS NOT NULL AND (o.id IS NULL OR o.state IN ('expired', 'cancelled', 'short', 'refunded'))""",
@@ -43,11 +46,16 @@ CHECKS = {
           LEFT JOIN ledger_entry e ON e.reference = 'capture:' || p.reference
           LEFT JOIN ledger_line l ON l.entry_id = e.id
                AND EXISTS (SELECT FROM ledger_account a WHERE a.id = l.account_id AND a.kind = 'household')
-         WHERE o.state = 'paid' GROUP BY o.id HAVING coalesce(-sum(l.fen), 0) <> o.total_fen""",
+         WHERE o.state IN ('paid', 'partly_refunded', 'refunded')
+         GROUP BY o.id HAVING coalesce(-sum(l.fen), 0) <> o.total_fen""",
     "captures owed back to buyers that are not their refunds": """
         SELECT p.reference FROM purchases_payment p
           LEFT JOIN (SELECT payment_id, sum(fen) AS fen FROM purchases_refund GROUP BY 1) r ON r.payment_id = p.id
-          LEFT JOIN ledger_entry e ON e.reference IN ('capture:' || p.reference, 'sendback:' || p.reference)
+          LEFT JOIN (SELECT id, 'capture:' || reference AS of FROM purchases_payment
+                     UNION ALL SELECT id, 'sendback:' || reference FROM purchases_payment
+                     UNION ALL SELECT payment_id, 'giveback:' || number FROM purchases_refund WHERE reason = 'gone'
+               ) w ON w.id = p.id
+          LEFT JOIN ledger_entry e ON e.reference = w.of
           LEFT JOIN ledger_line l ON l.entry_id = e.id
                AND EXISTS (SELECT FROM ledger_account a WHERE a.id = l.account_id AND a.kind = 'refunds')
          GROUP BY p.id, r.fen HAVING coalesce(-sum(l.fen), 0) <> coalesce(r.fen, 0)""",
@@ -62,8 +70,8 @@ CHECKS = {
         SELECT c.serial FROM purchases_certificate c JOIN purchases_order o ON o.id = c.order_id
          WHERE o.paid_at IS NULL""",
     "paid orders without a certificate": """
-        SELECT o.number FROM purchases_order o WHERE o.state = 'paid'
-           AND NOT EXISTS (SELECT FROM purchases_certificate c WHERE c.order_id = o.id)""",
+        SELECT o.number FROM purchases_order o WHERE o.state IN ('paid', 'partly_refunded') AND NOT EXISTS (
+               SELECT FROM purchases_certificate c WHERE c.order_id = o.id AND c.state NOT IN ('replaced', 'revoked'))""",
     "payouts whose settled lines are not their amount": """
         SELECT p.out_no FROM payouts_payout p
           LEFT JOIN ledger_settlement s ON s.payout_reference = p.out_no
@@ -112,6 +120,8 @@ CHECKS = {
     "guards that are missing or switched off": """
         SELECT t.wanted FROM (VALUES ('purchases_sink_sold_once'), ('purchases_sink_released'),
             ('purchases_sink_fixed'), ('purchases_sink_stays'),
+            ('purchases_sink_stays_closed'), ('purchases_sink_closed_is_not_sold'), ('purchases_replacement_fits'),
+            ('purchases_replacement_append_only'), ('purchases_refund_within_capture'), ('purchases_refund_fixed'),
             ('purchases_tariff_fixed'), ('purchases_notification_append_only'), ('purchases_sinkrelease_append_only'),
             ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
             ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
@@ -122,6 +132,45 @@ CHECKS = {
          WHERE p.state = 'captured' AND o.state = 'expired' AND p.captured_fen = o.total_fen
            AND p.captured_at < now() - interval '10 minutes'
            AND NOT EXISTS (SELECT FROM purchases_refund r WHERE r.payment_id = p.id)""",
+    "sold sinks of trees that have left, neither replaced nor refunded": f"""
+        SELECT s.id {LOST} AND o.paid_at < now() - interval '10 minutes'
+           AND l.left_at < now() - interval '10 minutes'""",
+    "released sinks that were neither replaced nor refunded, or both": """
+        SELECT r.id FROM purchases_sinkrelease r LEFT JOIN purchases_replacement p ON p.old_sink_id = r.sink_id
+         WHERE (p.id IS NULL) = (r.refund_id IS NULL)""",
+    "released sinks that are sold or for sale again": """
+        SELECT s.id FROM purchases_sink s JOIN purchases_sinkrelease r ON r.sink_id = s.id
+         WHERE s.open OR s.order_id IS NOT NULL""",
+    "replacements of another order, vintage or price": """
+        SELECT p.id FROM purchases_replacement p
+          JOIN purchases_sink o ON o.id = p.old_sink_id JOIN purchases_sink n ON n.id = p.new_sink_id
+          LEFT JOIN purchases_sinkrelease r ON r.sink_id = o.id
+          LEFT JOIN purchases_sinkrelease later ON later.sink_id = n.id
+         WHERE (o.vintage, o.price_fen, o.kg) <> (n.vintage, n.price_fen, n.kg)
+            OR r.order_id IS DISTINCT FROM p.order_id
+            OR coalesce(n.order_id, later.order_id) IS DISTINCT FROM p.order_id""",
+    "replacements by another household that the sponsor has not paid": """
+        SELECT p.id FROM purchases_replacement p
+          JOIN purchases_sink o ON o.id = p.old_sink_id JOIN purchases_sink n ON n.id = p.new_sink_id
+          LEFT JOIN ledger_entry e ON e.reference = 'replacement:' || o.id
+          LEFT JOIN ledger_line l ON l.entry_id = e.id LEFT JOIN ledger_account a ON a.id = l.account_id
+         GROUP BY p.id, o.household_id, n.household_id, n.price_fen
+        HAVING coalesce(sum(l.fen) FILTER (WHERE a.code = 'sponsor'), 0)
+               <> CASE WHEN o.household_id = n.household_id THEN 0 ELSE n.price_fen END
+            OR coalesce(-sum(l.fen) FILTER (WHERE a.owner = n.household_id), 0)
+               <> CASE WHEN o.household_id = n.household_id THEN 0 ELSE n.price_fen END""",
+    "replacement entries without a replacement": """
+        SELECT e.reference FROM ledger_entry e WHERE e.kind = 'replacement' AND NOT EXISTS (
+               SELECT FROM purchases_replacement p WHERE e.reference = 'replacement:' || p.old_sink_id)""",
+    "refunds for lost trees that are not the price of their sinks": """
+        SELECT f.number FROM purchases_refund f JOIN purchases_payment p ON p.id = f.payment_id
+          LEFT JOIN purchases_sinkrelease r ON r.refund_id = f.id AND r.order_id = p.order_id
+          LEFT JOIN purchases_sink s ON s.id = r.sink_id
+         WHERE f.reason = 'gone' OR r.id IS NOT NULL
+         GROUP BY f.id HAVING coalesce(sum(s.price_fen), 0) <> f.fen OR f.reason <> 'gone'""",
+    "payments refunded with more than was captured": """
+        SELECT p.reference FROM purchases_payment p JOIN purchases_refund r ON r.payment_id = p.id
+         GROUP BY p.id HAVING sum(r.fen) > coalesce(p.captured_fen, 0)""",
 }
 
 
@@ -157,9 +206,17 @@ def _illegal_moves(model: type[Stateful]) -> list[str]:
         SELECT o.id FROM {table} o LEFT JOIN (
                SELECT DISTINCT ON (object_id) object_id, to_state FROM carbonsink_statechange
                 WHERE thing = %s ORDER BY object_id, id DESC) c ON c.object_id = o.id
-         WHERE o.state <> coalesce(c.to_state, %s)"""  # noqa: S608
-    first = model._meta.get_field("state").get_default()  # type: ignore[misc]
-    return _rows(forbidden, [label, pairs]) + _rows(strayed, [label, first])
+         WHERE o.state <> ALL(CASE WHEN c.to_state IS NULL THEN %s ELSE ARRAY[c.to_state]::text[] END)"""  # noqa: S608
+    return _rows(forbidden, [label, pairs]) + _rows(strayed, [label, _first_states(model)])
+
+
+def _first_states(model: type[Stateful]) -> list[str]:
+    """The states an object can begin in: the default one, or, without a default, all that no move leads to."""
+    field = model._meta.get_field("state")
+    if field.has_default():  # type: ignore[union-attr]
+        return [field.get_default()]  # type: ignore[union-attr]
+    reached = set().union(*model.MOVES.values())
+    return [state for state in model.State.values if state not in reached]  # type: ignore[attr-defined]
 
 
 def _rows(query: str, params: list[Any] | None = None) -> list[str]:

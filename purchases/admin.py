@@ -8,7 +8,7 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
 from carbonsink.templatetags.money import yuan
 from purchases import payments
-from purchases.models import Notification, Order, Payment, Refund, Stock, Tariff
+from purchases.models import Notification, Order, Payment, Refund, Replacement, Stock, Tariff
 from purchases.vintages import open_vintage
 
 
@@ -73,6 +73,13 @@ class PaymentAdmin(FinanceMixin, ModelAdmin):
 class RefundAdmin(ReadOnlyMixin, ModelAdmin):
     list_display = ["number", "payment", "fen", "reason", "state"]
     list_filter = ["state", "reason"]
+
+
+@admin.register(Replacement)
+class ReplacementAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["order", "old_sink", "new_sink", "reason", "at"]
+    list_filter = ["reason"]
+    search_fields = ["order__number"]
 
 
 @admin.register(Notification)

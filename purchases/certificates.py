@@ -62,14 +62,18 @@ def payload(certificate: Certificate) -> bytes:
     return json.dumps(text, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def issue_certificate(order: Order) -> Certificate:
-    """Issues the certificate of a paid order; to be called in the transaction that books the payment."""
+def issue_certificate(order: Order, *, parent: Certificate | None = None) -> Certificate:
+    """Issues the certificate of a paid order; to be called in the transaction that books the payment.
+
+    With a `parent`, it is the successor of that one, in the same name, over the sinks the order has now.
+    """
     numbers = list(order.sinks.values_list("tree__number", flat=True))
     key = signing_key()
     certificate = Certificate(
         serial=_next_serial(order.vintage),
         order=order,
-        holder=order.holder,
+        parent=parent,
+        holder=parent.holder if parent else order.holder,
         vintage=order.vintage,
         trees=len(numbers),
         kg=len(numbers) * order.kg,

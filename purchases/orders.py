@@ -165,9 +165,9 @@ def check_unpaid(contact: str, address_digest: str, quantity: int) -> None:
 
 
 @transaction.atomic
-def expire_order(order: Order) -> None:
-    """Lets go of an unpaid order's sinks once its time is over."""
-    move(order, Order.State.EXPIRED, reason="not paid in time")
+def expire_order(order: Order, reason: str = "not paid in time") -> None:
+    """Lets go of an unpaid order's sinks once its time is over, or one of its trees has left the scheme."""
+    move(order, Order.State.EXPIRED, reason=reason)
     release_sinks(order)
 
 

@@ -24,6 +24,7 @@ from purchases.allocation import take_sinks
 from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
 from purchases.gateways.base import GatewayError, PaymentReport, PaymentRequest
+from purchases.losses import settle_unpaid
 from purchases.models import Notification, Order, Payment, Refund
 
 log = structlog.get_logger(__name__)
@@ -98,6 +99,7 @@ def book_stray(code: str, report: PaymentReport) -> None:
 
 def book_capture(payment: Payment, report: PaymentReport) -> None:
     """Books a capture exactly once, with the order's fate and certificate, in one transaction."""
+    settle_unpaid(payment.order_id)  # So that nobody pays for a tree that is known to have left.
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=payment.order_id)
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
@@ -167,11 +169,14 @@ def _household_shares(order: Order) -> dict[Account, int]:
     return {accounts[ledger.household_code(household)]: -fen for household, fen in owed.items()}
 
 
-def request_refund(payment: Payment, reason: Refund.Reason, *, by: User | None = None) -> Refund:
-    """Notes that a whole payment goes back; the task sends it. Its money is in the account `refunds` already."""
+def request_refund(
+    payment: Payment, reason: Refund.Reason, *, fen: int | None = None, by: User | None = None
+) -> Refund:
+    """Notes that a payment goes back, whole or so many fen of it; the task sends it. In the same transaction its money
+    is in the account `refunds`. The database refuses more than was captured."""
     from purchases.tasks import send_refund
 
-    refund = Refund.objects.create(payment=payment, fen=_fen(payment), reason=reason, requested_by=by)
+    refund = Refund.objects.create(payment=payment, fen=fen or _fen(payment), reason=reason, requested_by=by)
     transaction.on_commit(lambda: send_refund.delay(refund.pk), robust=True)
     return refund
 

@@ -34,8 +34,10 @@ def reversed_reference(payout_reference: str) -> str:
 
 def proceeds(order: Order) -> Proceeds:
     """Where the money of a paid order is."""
-    captures = [f"capture:{payment.reference}" for payment in order.payments.all()]
-    lines = Line.objects.filter(entry__reference__in=captures, account__kind=Account.Kind.HOUSEHOLD)
+    entries = [f"capture:{payment.reference}" for payment in order.payments.all()]
+    # What went back to the buyer because a tree was lost, as far as it was taken from what a household is owed.
+    entries += [f"giveback:{refund.number}" for payment in order.payments.all() for refund in payment.refunds.all()]
+    lines = Line.objects.filter(entry__reference__in=entries, account__kind=Account.Kind.HOUSEHOLD)
     groups = lines.values("settlement__payout_reference").annotate(fen=Sum("fen"))
     taken = {row["settlement__payout_reference"]: -row["fen"] for row in groups}
     names = [make(ref) for ref in taken if ref for make in (arrived_reference, reversed_reference)]

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from carbonsink.locks import only_one
-from purchases import fees, orders, payments, refunds
+from purchases import fees, losses, orders, payments, refunds, replacements
 from purchases.gateways.base import GatewayError
 from purchases.models import Payment, Refund
 from purchases.sweeping import each
@@ -18,12 +18,14 @@ log = structlog.get_logger(__name__)
 
 @shared_task
 def sweep() -> None:
-    """Finds what the bells missed: orders over time, open payments of such orders, open refunds. One at a time."""
+    """Finds what the bells missed: orders over time, open payments of such orders, open refunds, sold trees
+    that have left. One at a time."""
     with only_one("purchases.sweep") as mine:
         if not mine:
             return
         each(orders.over(), orders.release)
         each(payments.open_payments_of_ended_orders() + payments.missed_notifications(), ask_about_payment)
+        each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
 
 

@@ -17,7 +17,7 @@ from carbonsink.accounts.models import User
 from carbonsink.accounts.roles import OFFICER
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
-from purchases import areas, certificates, orders, payments, proceeds, vintages
+from purchases import areas, certificates, orders, payments, proceeds, replacements, vintages
 from purchases.forms import OrderForm
 from purchases.gateways.base import NotificationRefused
 from purchases.models import Certificate, Order, Sink, Stock, Tariff
@@ -133,7 +133,8 @@ def order(request: HttpRequest, token: str) -> HttpResponse:
         context["payment"] = payments.start_payment(found, ask=not request.htmx)  # type: ignore[attr-defined]
     except DomainError as error:
         context["trouble"] = error.message
-    if found.state == Order.State.PAID:
+    context["releases"] = replacements.told(found)
+    if found.state in (Order.State.PAID, Order.State.PARTLY_REFUNDED):
         context["proceeds"] = proceeds.proceeds(found)
     # The same partial serves the page and its live update.
     template = "purchases/_order_status.html" if request.htmx else "purchases/order.html"  # type: ignore[attr-defined]
@@ -161,6 +162,8 @@ def certificate(request: HttpRequest, token: str) -> HttpResponse:
         "public_key": certificates.public_key_text(),
         "trees": shown.order_by("number")[:60],
         "proceeds": proceeds.proceeds(found.order),
+        "releases": replacements.told(found.order),
+        "successor": found.successors.first(),
     }
     return render(request, "purchases/certificate.html", context)
 

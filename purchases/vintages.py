@@ -103,11 +103,13 @@ def _lock_stock(tree_ids: list[int]) -> None:
 
 
 def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
-    """Opens or closes the trees' sinks; those without an order are counted into or out of the stock."""
+    """Opens or closes the trees' sinks; those without an order are counted into or out of the stock. One that
+    was released after it was sold stays closed: another one stands in for it, or its price went back."""
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH changed AS (
-                   UPDATE purchases_sink SET open = %s WHERE tree_id = ANY(%s) AND open <> %s
+                   UPDATE purchases_sink k SET open = %s WHERE tree_id = ANY(%s) AND open <> %s
+                      AND NOT EXISTS (SELECT FROM purchases_sinkrelease r WHERE r.sink_id = k.id)
                    RETURNING household_id, vintage, order_id
                ), counted AS (
                    SELECT household_id, vintage, count(*) AS n FROM changed WHERE order_id IS NULL GROUP BY 1, 2
@@ -134,4 +136,4 @@ def unsold(vintage: int, prefix: str = "") -> int:
 
 def sinks_of(tree: Tree) -> list[Sink]:
     """A tree's sinks, newest vintage first."""
-    return list(tree.sinks.order_by("-vintage"))
+    return list(tree.sinks.select_related("release", "stands_in__old_sink__tree").order_by("-vintage"))

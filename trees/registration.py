@@ -275,9 +275,9 @@ def register_tree(
 
 
 @transaction.atomic
-def withdraw_consent(household: Household, *, by: User) -> None:
+def withdraw_consent(household: Household, *, by: User, reason: str = "consent withdrawn") -> None:
     """Ends the household's consent; its trees leave the scheme in the same transaction. Those that wait for a review
     stay where they are: nobody can approve them without a consent."""
     Household.objects.select_for_update(no_key=True).get(pk=household.pk)
     household.consents.filter(withdrawn_at__isnull=True).update(withdrawn_at=timezone.now())
-    move_many(household.trees.all(), Tree.State.WITHDRAWN, by=by, reason="consent withdrawn")
+    move_many(household.trees.all(), Tree.State.WITHDRAWN, by=by, reason=reason)

@@ -23,6 +23,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "purchases.order": "v",
         "purchases.payment": "v",
         "purchases.refund": "v",
+        "purchases.replacement": "v",
         "purchases.notification": "v",
         "ledger.account": "v",
         "ledger.entry": "v",

@@ -2,7 +2,7 @@
 
 from purchases.models.orders import Buyer, Certificate, Order
 from purchases.models.payments import Notification, Payment, Refund
-from purchases.models.sinks import Sink, SinkRelease, Stock, Tariff
+from purchases.models.sinks import Replacement, Sink, SinkRelease, Stock, Tariff
 
 __all__ = [
     "Buyer",
@@ -11,6 +11,7 @@ __all__ = [
     "Order",
     "Payment",
     "Refund",
+    "Replacement",
     "Sink",
     "SinkRelease",
     "Stock",

@@ -103,6 +103,7 @@ class Refund(Stateful):
         LATE = "late", _("The payment came after the order had expired, and the trees were gone.")
         SECOND = "second", _("The order was paid twice.")
         AMOUNT = "amount", _("The amount was not that of the order.")
+        GONE = "gone", _("A tree was lost, and no other one could stand in for it.")
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     number = models.CharField(_("number"), max_length=32, unique=True, default=new_reference)
@@ -119,7 +120,10 @@ class Refund(Stateful):
         verbose_name_plural = _("refunds")
         constraints = [
             models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_refund_positive"),
-            # Late and second captures are refunded whole, and so only once.
-            models.UniqueConstraint(fields=["payment", "reason"], name="purchases_refund_once"),
+            # Late and second captures are refunded whole, and so only once. Trees are lost one after the other: for
+            # them the database counts, and refuses more than was captured.
+            models.UniqueConstraint(
+                fields=["payment", "reason"], condition=~Q(reason="gone"), name="purchases_refund_once"
+            ),
         ]
         indexes = [models.Index(fields=["created_at"], condition=~Q(state="succeeded"), name="purchases_refund_open")]

@@ -113,13 +113,45 @@ class Sink(models.Model):
 
 
 class SinkRelease(models.Model):
-    """Says, append-only, why a paid sink lost its order."""
+    """Says, append-only, why a paid sink lost its order: the state in which its tree left, and the day it was found.
 
-    sink = models.ForeignKey(Sink, models.PROTECT, related_name="releases")
-    order = models.ForeignKey("Order", models.PROTECT, related_name="+")
+    A released sink is never sold again, also when its tree comes back.
+    """
+
+    sink = models.OneToOneField(Sink, models.PROTECT, related_name="release")
+    order = models.ForeignKey("Order", models.PROTECT, related_name="releases")
     reason = models.CharField(_("reason"), max_length=200)
+    left_on = models.DateField(_("left on"))
+    # Where no other tree could stand in: the refund in which the sink's price went back.
+    refund = models.ForeignKey("Refund", models.PROTECT, null=True, related_name="releases")
     at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("release of a sink")
         verbose_name_plural = _("releases of sinks")
+
+
+class Replacement(models.Model):
+    """Says, append-only, which sink stands in for a sold one whose tree has left: same vintage, price and kilograms.
+
+    The database refuses one that was not released, does not belong to the order now, or is of another vintage.
+    """
+
+    old_sink = models.OneToOneField(Sink, models.PROTECT, related_name="replaced_by")
+    new_sink = models.OneToOneField(Sink, models.PROTECT, related_name="stands_in")
+    order = models.ForeignKey("Order", models.PROTECT, related_name="replacements")
+    # The state in which the tree left: dead, felled or withdrawn.
+    reason = models.CharField(_("reason"), max_length=200)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("replacement")
+        verbose_name_plural = _("replacements")
+        constraints = [
+            models.CheckConstraint(condition=~Q(old_sink=F("new_sink")), name="purchases_replacement_of_another"),
+        ]
+
+    @property
+    def same_household(self) -> bool:
+        """Whether the household keeps the sale: then no money moves."""
+        return self.old_sink.household_id == self.new_sink.household_id

@@ -121,6 +121,13 @@ class Programme(models.Model):
         default=3,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
     )
+    inspection_percent = models.DecimalField(
+        _("trees drawn for an inspection each year (%)"),
+        max_digits=4,
+        decimal_places=1,
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+    )
 
     class Meta:
         verbose_name = _("programme")
@@ -135,6 +142,9 @@ class Programme(models.Model):
                     max_trees_per_hour__gte=1, village_radius_km__gt=0, second_look_percent__range=(0, 100)
                 ),
                 name="trees_programme_suspicions",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(inspection_percent__range=(0, 100)), name="trees_programme_inspections"
             ),
         ]
 

@@ -107,6 +107,7 @@ class Tree(Stateful):
             models.Index(
                 fields=["imported_from"], condition=Q(imported_from__isnull=False), name="trees_tree_imported"
             ),
+            models.Index(fields=["id"], condition=Q(state__in=["dead", "felled", "withdrawn"]), name="trees_tree_left"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,152 @@
+"""When a sold tree dies: another tree stands in for it, in sight of everybody, or its price goes back to the buyer.
+
+The sweep finds what is to do in the tables alone: sinks of paid orders whose tree has left (`purchases.losses`). Each
+order is settled in one transaction of its own, so a crash leaves it as it was, and doing it again finds nothing left.
+
+Who bears it: a tree of the same household costs nobody anything. One of another household is paid by the sponsor; the
+first household keeps its money. A price that goes back is taken from what the household is owed while no payout has
+taken it, afterwards it is the sponsor's: a household never repays.
+"""
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account, Line
+from carbonsink.states import move
+from purchases import losses
+from purchases.certificates import issue_certificate
+from purchases.losses import Choice, Loss
+from purchases.models import Certificate, Order, Payment, Refund, Replacement, SinkRelease
+from purchases.payments import request_refund
+
+ENDED = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
+
+
+def settle_losses(order_id: int) -> None:
+    """Replaces or refunds the lost sinks of a paid order; an unpaid one gets other sinks or expires. Nothing happens to
+    an order that has lost nothing."""
+    losses.settle_unpaid(order_id)
+    replace_lost(order_id)
+
+
+@transaction.atomic
+def replace_lost(order_id: int) -> None:
+    """Gives a paid order other sinks for those it has lost, or their price back where there is none.
+
+    Writes releases, replacements, ledger entries, refund and the certificate's successor, all or nothing. One at a
+    time for each order.
+    """
+    order = Order.objects.select_for_update().get(pk=order_id)
+    if order.state not in ENDED:
+        return
+    choice = losses.choose(order)
+    if not choice.losses:
+        return
+    refund = _give_back(order, choice.gone) if choice.gone else None
+    SinkRelease.objects.bulk_create(
+        SinkRelease(
+            sink_id=loss.sink_id,
+            order=order,
+            reason=loss.state,
+            left_on=loss.left_on,
+            refund=None if loss.sink_id in choice.stand_ins else refund,
+        )
+        for loss in choice.losses
+    )
+    losses.swap(order, choice)
+    _note_replacements(order, choice)
+    _renew_certificate(order)
+    _follow(order)
+
+
+def told(order: Order) -> QuerySet[SinkRelease]:
+    """What an order lost and what took its place, oldest first, for those who may see the order."""
+    stand_ins = ("sink__tree", "sink__replaced_by__old_sink", "sink__replaced_by__new_sink__tree")
+    return order.releases.select_related(*stand_ins).order_by("pk")
+
+
+def _note_replacements(order: Order, choice: Choice) -> None:
+    """Writes who stands in for whom, and has the sponsor pay where it is another household."""
+    for loss in choice.losses:
+        new = choice.stand_ins.get(loss.sink_id)
+        if new is None:
+            continue
+        Replacement.objects.create(old_sink_id=loss.sink_id, new_sink=new, order=order, reason=loss.state)
+        if new.household_id != loss.household_id:
+            amounts = {
+                ledger.account(Account.Kind.SPONSOR): new.price_fen,
+                Account.objects.get(owner=new.household_id): -new.price_fen,
+            }
+            ledger.post(replacement_reference(loss.sink_id), "replacement", amounts)
+
+
+def replacement_reference(old_sink_id: int) -> str:
+    """The reference of the entry by which the sponsor pays the household that stands in for a lost sink."""
+    return f"replacement:{old_sink_id}"
+
+
+def _give_back(order: Order, gone: list[Loss]) -> Refund:
+    """Books the price of lost sinks as owed to the buyer, and asks for the refund.
+
+    Locks the households' accounts in primary-key order, as a run of payouts does: whichever comes second sees what the
+    first one did.
+    """
+    payment = _paid_by(order)
+    homes = {loss.household_id for loss in gone}
+    accounts = Account.objects.filter(owner__in=homes).order_by("pk").select_for_update(no_key=True)
+    by_home = {account.owner: account for account in accounts}
+    sponsor, refunds = ledger.account(Account.Kind.SPONSOR), ledger.account(Account.Kind.REFUNDS)
+    amounts: dict[Account, int] = {}
+    for loss in gone:
+        account = by_home[loss.household_id]
+        owed = Line.objects.filter(entry__reference=_owed_by(loss.sink_id, payment), account=account)
+        bearer = account if ledger.unsettled(owed).exists() else sponsor
+        amounts[bearer] = amounts.get(bearer, 0) + loss.price_fen
+    fen = sum(amounts.values())
+    refund = request_refund(payment, Refund.Reason.GONE, fen=fen)
+    ledger.post(giveback_reference(refund), "giveback", {**amounts, refunds: -fen})
+    return refund
+
+
+def giveback_reference(refund: Refund) -> str:
+    """The reference of the entry that takes a lost sink's price from a household or the sponsor, for the buyer."""
+    return f"giveback:{refund.number}"
+
+
+def _paid_by(order: Order) -> Payment:
+    """The payment that was shared among the households; others of the order were sent back."""
+    for payment in order.payments.filter(state=Payment.State.CAPTURED):
+        if ledger.balance_of_entry(f"capture:{payment.reference}", Account.Kind.HOUSEHOLD):
+            return payment
+    raise RuntimeError(f"order {order.pk} is paid by no payment; run audit")
+
+
+def _owed_by(sink_id: int, payment: Payment) -> str:
+    """The entry by which a sink's household is owed its price: the order's capture, or the replacement that brought
+    the sink in from another household."""
+    while (
+        came := Replacement.objects.filter(new_sink=sink_id).select_related("old_sink", "new_sink").first()
+    ) is not None:
+        if not came.same_household:
+            return replacement_reference(came.old_sink_id)
+        sink_id = came.old_sink_id
+    return f"capture:{payment.reference}"
+
+
+def _renew_certificate(order: Order) -> None:
+    """Ends the order's certificate and issues its successor, over the trees the order has now, if any."""
+    former = order.certificates.get(state=Certificate.State.VALID)
+    if order.sinks.exists():
+        move(former, Certificate.State.REPLACED, reason="a tree has left")
+        issue_certificate(order, parent=former)
+    else:
+        move(former, Certificate.State.REVOKED, reason="all trees have left")
+
+
+def _follow(order: Order) -> None:
+    """Moves the order where its refunds have led it."""
+    if not order.sinks.exists():
+        move(order, Order.State.REFUNDED, reason="all trees have left")
+    elif order.state == Order.State.PAID and order.releases.filter(refund__isnull=False).exists():
+        move(order, Order.State.PARTLY_REFUNDED, reason="a tree has left")
