@@ -10,13 +10,26 @@ from django.test import Client
 from carbonsink.ledger.models import Account
 from carbonsink.states import StateChange
 from tests import factories
-from trees.models import Consent, Division, Enrolment, Household, Photo, Review, Tree
+from trees.models import (
+    Consent,
+    Correction,
+    Division,
+    Enrolment,
+    Household,
+    Inspection,
+    Photo,
+    Review,
+    Tree,
+    Upload,
+    UploadPart,
+)  # fmt: skip
 
 
 def stored() -> dict[str, Any]:
     """How much is stored of everything that a registration could leave behind."""
     counts = {model.__name__: model._base_manager.count() for model in (
-        Household, Consent, Tree, Photo, Enrolment, Review, Account, StateChange,
+        Household, Consent, Tree, Photo, Enrolment, Review, Account, StateChange, Correction, Inspection, Upload,
+        UploadPart,
     )}  # fmt: skip
     counts["ordinals"] = Division.objects.aggregate(n=Sum("households_numbered"))["n"]
     counts["tree ordinals"] = Household.objects.aggregate(n=Sum("trees_numbered"))["n"]
