@@ -109,10 +109,13 @@ class TagsForm(forms.Form):
             ("large", _("large, 3 on a sheet")),
         ],
         initial="medium",
-        required=False,
     )
-    first = forms.IntegerField(label=_("From tree"), min_value=1, max_value=999, required=False)
-    last = forms.IntegerField(label=_("To tree"), min_value=1, max_value=999, required=False)
+    first = forms.IntegerField(
+        label=_("From tree"), min_value=1, max_value=999, required=False, widget=forms.NumberInput({"placeholder": 1})
+    )
+    last = forms.IntegerField(
+        label=_("To tree"), min_value=1, max_value=999, required=False, widget=forms.NumberInput({"placeholder": 999})
+    )
 
     def add_prefix(self, field_name: str) -> str:
         """In the address they are called `from` and `to`."""

@@ -97,11 +97,11 @@ def correct_tree(request: HttpRequest, number: str) -> HttpResponse:
 def tags(request: HttpRequest, public_id: str) -> HttpResponse:
     """The tags of a household's trees, as a PDF to be printed."""
     found = get_object_or_404(Household.objects.visible_to(request.user).select_related("village"), public_id=public_id)
-    form = TagsForm(request.GET)
+    form = TagsForm({"size": "medium", **request.GET.dict()})
     if not form.is_valid():
         raise DomainError("invalid", _("Choose the size small, medium or large, and trees from 1 to 999."))
     asked = {name: value for name, value in form.cleaned_data.items() if value}
-    name = f"tags-{found}-{asked.get('size', 'medium')}.pdf"
+    name = f"tags-{found}-{asked['size']}.pdf"
     headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-store"}
     return HttpResponse(tag_sheets.tags_pdf(found, **asked), content_type="application/pdf", headers=headers)
 

@@ -67,8 +67,10 @@ def test_a_tree_gets_its_number_and_waits_for_review(field: Client, officer: Use
     tree = Tree.objects.get()
     assert (answer.status_code, answer.json()) == (201, {
         "number": tree.number, "client_uuid": body["client_uuid"], "household": owner.public_id,
-        "species": "Cunninghamia lanceolata", "dbh_cm": "7.5", "planted_year": 2015, "measured_on": str(TODAY),
-        "state": "submitted", "revision": 1, "photos": [], "registered_at": timezone.localtime(tree.registered_at).isoformat(),
+        "species": "Cunninghamia lanceolata", "dbh_cm": "7.5", "planted_year": 2015, "lon": "108.921000",
+        "lat": "25.912000", "accuracy_m": 8, "measured_on": str(TODAY), "state": "submitted",
+        "state_text": "waiting for review", "revision": 1, "photos": [], "picture": None, "review": None,
+        "registered_at": timezone.localtime(tree.registered_at).isoformat(),
     })  # fmt: skip
     assert tree.number[:-1] == f"{factories.VILLAGE}001001"
     assert is_tree_number(tree.number)

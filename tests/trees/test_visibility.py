@@ -27,7 +27,8 @@ PUBLIC = {
 # Guarded ones whose object takes some making: with the tests of what they are for.
 ELSEWHERE = {"trees:second-look": "tests/trees/test_second_looks.py"}
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
-# household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own").
+# household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
+# may be nothing ("drawn") or lead elsewhere ("next").
 PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET trees:officer": ("officer/", {OFFICER}, "own"),
     "GET trees:new-household": ("officer/households/new/", {OFFICER}, "own"),
@@ -41,12 +42,12 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET trees:review": ("review/", {REVIEWER}, "own"),
     "GET trees:review-tree": ("review/{number}/", {REVIEWER}, "object"),
     "POST trees:review-tree": ("review/{number}/", {REVIEWER}, "object"),
-    "GET trees:review-next": ("review/next/", {REVIEWER}, "own"),
+    "GET trees:review-next": ("review/next/", {REVIEWER}, "next"),
     "GET trees:review-map": ("review/{number}/map/", {REVIEWER}, "object"),
     "GET trees:review-sheet": ("review/villages/{village}/", {REVIEWER}, "object"),
     "POST trees:review-sheet": ("review/villages/{village}/", {REVIEWER}, "object"),
     "POST trees:review-household": ("review/households/{household}/", {REVIEWER}, "object"),
-    "GET trees:second-looks": ("review/second-looks/", {REVIEWER}, "own"),
+    "GET trees:second-looks": ("review/second-looks/", {REVIEWER}, "drawn"),
     "GET payouts:new-account": ("officer/households/{household}/account/", {OFFICER}, "object"),
     "POST payouts:new-account": ("officer/households/{household}/account/", {OFFICER}, "object"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
@@ -112,6 +113,7 @@ def body(name: str, world: World) -> dict[str, Any]:
         "POST api-trees": lambda: tree_body(world.household),
         "PUT api-tree": lambda: {**tree_body(world.household, dbh_cm="8.0"), "revision": 1},
         "POST api-tree-photos": lambda: {"file": SimpleUploadedFile("x.jpg", CONTENT)},
+        "POST trees:review-sheet": lambda: {"decision": "approved"},
         "POST api-tree-reject": lambda: {"reason": "bad_photo"},
         "POST api-inspections": lambda: {
             "client_uuid": UUID, "tree": world.approved.number, "condition": "dead", "cause": "frost",
@@ -292,9 +294,16 @@ def test_lists_show_what_is_in_the_area_only(tree: Tree) -> None:
     for role, path in ((roles.OFFICER, "/officer/"), (roles.REVIEWER, "/review/")):
         page = signed_in(factories.user(role)).get(path).content.decode()
         shown = [tree.household.public_id, other.household.public_id] if role == roles.OFFICER else [
-            tree.number, other.number,
+            f"/review/villages/{factories.VILLAGE}/", f"/review/villages/{factories.OTHER_COUNTY}/",
         ]  # fmt: skip
         assert [text in page for text in shown] == [True, False]
+
+
+def test_the_next_tree_is_one_of_the_area(tree: Tree) -> None:
+    there = signed_in(factories.user(roles.REVIEWER)).get("/review/next/")
+    elsewhere = signed_in(factories.user(roles.REVIEWER, "522631")).get("/review/next/")
+    assert tree.number in there["Location"]
+    assert tree.number not in elsewhere["Location"]
 
 
 def test_finance_and_administrators_see_all_households_in_the_admin_others_none(tree: Tree) -> None:
