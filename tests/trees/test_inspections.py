@@ -151,8 +151,17 @@ def test_the_same_report_twenty_times_at_once_is_one_and_of_twenty_reports_one_c
     assert Inspection.objects.count() == 1
     answers = at_once(*(lambda client=client: post(client, "inspections", body(tree, "dead")) for client in clients))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"reported_already"}
     assert Inspection.objects.filter(state="reported").count() == 1
     assert tree.history().filter(to_state="suspended").count() == 1
+
+
+def test_a_second_open_report_is_refused_by_the_table_too(field: Client, tree: Tree) -> None:
+    post(field, "inspections", body(tree, "dead"))
+    second = Inspection.objects.get()
+    second.pk, second.client_uuid = None, uuid.uuid4()
+    with pytest.raises(IntegrityError, match="one_open_report"), transaction.atomic():
+        second.save()
 
 
 def test_what_was_seen_never_changes(field: Client, tree: Tree) -> None:

@@ -1,4 +1,5 @@
-"""A consent may carry what was signed on the officer's screen; like its text and time, that never changes."""
+"""A consent may carry what was signed on the officer's screen; like its text and time, that never changes. A tree has
+one open report of its end at most."""
 
 from django.db import migrations, models
 
@@ -35,4 +36,10 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(GUARDS, BEFORE),
+        migrations.AddConstraint(
+            "inspection",
+            models.UniqueConstraint(
+                fields=["tree"], condition=models.Q(("state", "reported")), name="trees_inspection_one_open_report"
+            ),
+        ),
     ]

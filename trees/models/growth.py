@@ -111,6 +111,9 @@ class Inspection(Stateful):
                 ),
                 name="trees_inspection_two_people",
             ),
+            models.UniqueConstraint(
+                fields=["tree"], condition=Q(state="reported"), name="trees_inspection_one_open_report"
+            ),
         ]
         indexes = [
             models.Index(fields=["received_at"], condition=Q(state="reported"), name="trees_inspection_reported"),
