@@ -1,22 +1,24 @@
 """Reading CSV files that people send: rows with their line number, and errors that name both."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from django.core.management.base import CommandError
 
 
-def read_csv(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and row of a UTF-8 CSV file (a BOM is fine) which has at least these columns."""
+def read_csv(path: Path, columns: list[str], optional: Collection[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and row of a UTF-8 CSV file (a BOM is fine) which has at least these columns. Of the `optional` ones
+    a row has those that the file has."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             missing = [name for name in columns if name not in (reader.fieldnames or [])]
             if missing:
                 raise CommandError(f"{path.name}: the first line lacks the column(s) {', '.join(missing)}.")
+            wanted = [*columns, *(name for name in optional if name in (reader.fieldnames or []))]
             for row in reader:
-                yield reader.line_num, {name: (row[name] or "").strip() for name in columns}
+                yield reader.line_num, {name: (row[name] or "").strip() for name in wanted}
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

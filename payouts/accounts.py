@@ -18,7 +18,8 @@ from carbonsink.errors import DomainError
 from carbonsink.idempotency import once
 from carbonsink.states import move, move_many
 from payouts.models import BankAccount
-from trees.models import Household
+from trees import flags
+from trees.models import Flag, Household
 
 
 def check_number(text: str, *, is_card: bool) -> str:
@@ -66,9 +67,10 @@ def enter_account(
     hashed, *earlier = _hashes(content)
 
     def store() -> BankAccount:
-        Household.objects.select_for_update().get(pk=household.pk)
+        # No harder than versions need: a flag of a household that shares the number refers to this row.
+        Household.objects.select_for_update(no_key=True).get(pk=household.pk)
         newest = household.bank_accounts.aggregate(version=Max("version", default=0))["version"]
-        return BankAccount.objects.create(
+        account = BankAccount.objects.create(
             client_uuid=client_uuid,
             body_hash=hashed,
             household=household,
@@ -79,8 +81,17 @@ def enter_account(
             number=number,
             entered_by=officer,
         )
+        flags.raise_shared(Flag.Kind.SHARED_ACCOUNT, [households_sharing(number)])
+        return account
 
     return once(BankAccount, client_uuid, hashed, store, earlier=earlier)
+
+
+def households_sharing(number: str) -> list[int]:
+    """Ids of the households that have an account with this number, found under every look-up key. Versions that were
+    rejected, such as for a wrong digit, do not count."""
+    having = BankAccount.objects.filter(number_digest__in=crypto.digests(number))
+    return list(having.exclude(state=BankAccount.State.REJECTED).values_list("household", flat=True).distinct())
 
 
 def _hashes(content: dict[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ from carbonsink.accounts.models import User
 from carbonsink.api import body_hash
 from carbonsink.errors import DomainError
 from carbonsink.states import move
+from trees import flags
 from trees.models import Correction, Household, Species, Tree
 from trees.registration import check_consent, check_measurement, check_position
 
@@ -53,6 +54,7 @@ def correct_tree(
             _check_correctable(locked, household, measured_on)
             check_measurement(household.programme, dbh_cm, planted_year, lon, lat, measured_on)
             _store(locked, officer, digest, {**sent, "captured_at": captured_at})
+            flags.look_at_trees([locked.pk], by=officer)
     tree.refresh_from_db()
     return tree
 

@@ -20,7 +20,7 @@ from carbonsink.errors import DomainError
 from carbonsink.idempotency import once
 from carbonsink.ledger.services import open_household_account
 from carbonsink.states import move_many
-from trees import signatures
+from trees import flags, signatures
 from trees.eligibility import check_eligible
 from trees.models import Consent, ConsentText, Division, Household, Programme, Species, Tree
 from trees.numbers import tree_number
@@ -115,6 +115,10 @@ def register_household(
             lambda: _store_household(client_uuid, digest, consent, fields),
             earlier=earlier,
         )
+    except DomainError as refusal:
+        if refusal.code == "household_exists":  # Refused, but worth a person's look.
+            flags.raise_reused_id(id_number, officer=officer, village_code=village_code)
+        raise
     finally:
         signatures.drop_unused(drawn)
 
@@ -162,6 +166,7 @@ def _store_household(client_uuid: uuid.UUID, digest: str, consent: dict[str, Any
     household = Household.objects.create(client_uuid=client_uuid, body_hash=digest, ordinal=ordinal, **fields)
     Consent.objects.create(household=household, **consent)
     open_household_account(household.pk)
+    flags.look_at_households([household.pk])
     return household
 
 
@@ -253,7 +258,7 @@ def register_tree(
     def store() -> Tree:
         check_consent(household)
         ordinal = _next_ordinal(household, "trees_numbered", _("This household has 999 trees: no number is left."))
-        return Tree.objects.create(
+        tree = Tree.objects.create(
             number=tree_number(household.village_id, household.ordinal, ordinal),
             client_uuid=client_uuid,
             body_hash=digest,
@@ -270,6 +275,8 @@ def register_tree(
             registered_by=officer,
             measured_by=officer,
         )
+        flags.look_at_trees([tree.pk])
+        return tree
 
     return once(Tree, client_uuid, digest, store)
 

@@ -5,6 +5,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from carbonsink.states import Stateful
@@ -104,6 +105,13 @@ class Tree(Stateful):
                 name="trees_tree_photoless",
             ),
             models.Index(fields=["lat", "lon"], condition=Q(lat__isnull=False), name="trees_tree_position"),
+            # How fast an officer went; imported trees have no pace.
+            models.Index(
+                "measured_by",
+                Coalesce("captured_at", "registered_at"),
+                condition=Q(imported_from__isnull=True),
+                name="trees_tree_pace",
+            ),
             models.Index(
                 fields=["imported_from"], condition=Q(imported_from__isnull=False), name="trees_tree_imported"
             ),
