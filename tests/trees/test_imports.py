@@ -2,13 +2,16 @@
 
 import io
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from carbonsink.tables import read_csv
 from tests import factories
+from trees.management.commands.import_species import DEFAULT as SPECIES_CSV
 from trees.models import Division, Species
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +184,31 @@ class TestSpecies:
         assert sentence in err.splitlines()[0]
         assert err.splitlines()[-1] == "CommandError: 1 of the rows are wrong; nothing was stored."
         assert Species.objects.count() == 0
+
+    def test_largest_diameters_are_loaded_where_they_are_known(self, write: Write) -> None:
+        run("import_species")
+        known = dict(Species.objects.values_list("scientific_name", "max_dbh_cm"))
+        assert (known["Pinus armandii"], known["Phyllostachys edulis"], known["Camellia oleifera"]) == (100, 20, None)
+        header = f"{SPECIES[0]},max_dbh_cm,anything"
+        assert run("import_species", write(header, "Pinus armandii,华山松,,tree,62.5,x"))[1] == ""
+        assert Species.objects.get(scientific_name="Pinus armandii").max_dbh_cm == Decimal("62.5")
+        assert run("import_species", write(header, "Pinus armandii,华山松,,tree,,x"))[1] == ""
+        assert Species.objects.get(scientific_name="Pinus armandii").max_dbh_cm is None
+
+    def test_a_file_without_diameters_leaves_them(self, write: Write) -> None:
+        run("import_species")
+        assert run("import_species", write(SPECIES[0], "Pinus armandii,松,,tree"))[1] == ""
+        pine = Species.objects.get(scientific_name="Pinus armandii")
+        assert (pine.name_zh, pine.max_dbh_cm) == ("松", 100)
+
+    @pytest.mark.parametrize("figure", ["thick", "-5", "0", "0.0", "1000", "62.55", "NaN", "６０"])
+    def test_a_diameter_that_is_none_is_refused(self, write: Write, figure: str) -> None:
+        _, err = run("import_species", write(f"{SPECIES[0]},max_dbh_cm", f"Pinus armandii,松,,tree,{figure}"))
+        assert err.splitlines()[0] == f"line 2: max_dbh_cm “{figure}” is no DBH such as 150 or 62.5"
+        assert Species.objects.count() == 0
+
+    def test_every_figure_of_the_project_has_its_source(self) -> None:
+        columns = ["scientific_name", "max_dbh_cm", "max_dbh_source"]
+        rows = [row for _line, row in read_csv(SPECIES_CSV, columns)]
+        assert len(rows) == 21
+        assert [row for row in rows if bool(row["max_dbh_cm"]) != bool(row["max_dbh_source"])] == []
