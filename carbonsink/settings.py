@@ -227,6 +227,26 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": STATIC_STORAGE[DEPLOYMENT]},
 }
+# Instead of folders, two buckets of a store that speaks S3; both private. boto3 is only loaded where they are set.
+S3_BUCKETS = {"default": env.str("S3_BUCKET_PICTURES", ""), "evidence": env.str("S3_BUCKET_EVIDENCE", "")}
+S3_OPTIONS = {
+    "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
+    "region_name": env.str("S3_REGION", "") or None,
+    "access_key": env.str("S3_ACCESS_KEY_ID", "") or None,
+    "secret_key": env.str("S3_SECRET_ACCESS_KEY", "") or None,
+    "addressing_style": env.str("S3_ADDRESSING_STYLE", "auto", validate=validate.OneOf(["auto", "path", "virtual"])),
+    "signature_version": "s3v4",
+    "file_overwrite": True,  # Names tell the content, or are random.
+    "querystring_expire": 300,
+}
+if any(S3_BUCKETS.values()):
+    if not all(S3_BUCKETS.values()) or len(set(S3_BUCKETS.values())) == 1:
+        raise ImproperlyConfigured("S3_BUCKET_PICTURES and S3_BUCKET_EVIDENCE must be two buckets; see .env.example.")
+    for alias, backend in (
+        ("default", "carbonsink.files.PublicPictures"),
+        ("evidence", "storages.backends.s3.S3Storage"),
+    ):
+        STORAGES[alias] = {"BACKEND": backend, "OPTIONS": {"bucket_name": S3_BUCKETS[alias], **S3_OPTIONS}}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # A photo with its form; a longer request is refused before it is read.

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
-from trees import photos, second_looks, uploads
+from trees import photos, second_looks, similarity, uploads
 from trees.models import Photo
 
 log = structlog.get_logger(__name__)
@@ -16,24 +16,29 @@ log = structlog.get_logger(__name__)
 
 @shared_task
 def process_photo(photo_id: int) -> None:
-    """Processes one received photo. Twice or late does no harm: only a received one is processed."""
-    photo = Photo.objects.filter(pk=photo_id, state=Photo.State.RECEIVED).first()
+    """Processes one received photo and compares it. Twice or late does no harm: each is done once."""
+    photo = Photo.objects.filter(pk=photo_id).first()
     if photo is None:
         return
-    try:
-        photos.process(photo)
-    except DomainError:
-        log.info("photo_processed_meanwhile", photo=photo_id)
+    if photo.state == Photo.State.RECEIVED:
+        try:
+            photos.process(photo)
+        except DomainError:
+            log.info("photo_processed_meanwhile", photo=photo_id)
+            return
+    if photo.state == Photo.State.ACCEPTED and photo.compared_at is None:
+        similarity.compare(photo)
 
 
 @shared_task
 def sweep_photos() -> None:
-    """Rings again for photos whose bell was missed."""
-    waiting = Photo.objects.filter(
-        state=Photo.State.RECEIVED, received_at__lt=timezone.now() - timedelta(seconds=30)
-    ).order_by("received_at")
-    for pk in waiting.values_list("pk", flat=True)[:200]:
-        process_photo.delay(pk)
+    """Rings again for photos whose bell was missed, and for accepted ones that nobody compared."""
+    missed = Photo.objects.filter(received_at__lt=timezone.now() - timedelta(seconds=30)).order_by("received_at")
+    received = missed.filter(state=Photo.State.RECEIVED)
+    uncompared = missed.filter(state=Photo.State.ACCEPTED, compared_at__isnull=True, tries__lt=similarity.MAX_TRIES)
+    for waiting in (received, uncompared):
+        for pk in waiting.values_list("pk", flat=True)[:200]:
+            process_photo.delay(pk)
 
 
 @shared_task

@@ -71,8 +71,7 @@ def _inspection_of(tree: Tree, client_uuid: uuid.UUID | None) -> Inspection | No
     """The inspection that a photo belongs to. The tree must take photos: of its own before it is approved, with an
     inspection afterwards."""
     if client_uuid is None:
-        if tree.state not in (Tree.State.DRAFT, Tree.State.SUBMITTED, Tree.State.REJECTED):
-            raise DomainError("wrong_state", _("This tree has been reviewed: its photos stay as they are."), status=409)
+        photos.check_takes_photos(tree, None)
         return None
     found = tree.inspections.filter(client_uuid=client_uuid).first()
     if found is None:

@@ -18,5 +18,7 @@ urlpatterns = [
     path("review/second-looks/<int:pk>/", desk_views.second_look, name="second-look"),
     path("review/<str:number>/", desk_views.review_tree, name="review-tree"),
     path("review/<str:number>/map/", desk_views.tree_map, name="review-map"),
-    re_path(r"^media/trees/(?P<name>[0-9a-f]{2}/[0-9a-f]{32}-(large|small)\.jpg)$", views.picture, name="picture"),
+    re_path(
+        r"^media/trees/(?P<name>[0-9a-f]{2}/[0-9a-f]{32}-(large|small)\.(jpg|webp))$", views.picture, name="picture"
+    ),
 ]

@@ -1,12 +1,15 @@
 """Pages of the registry: the officer's, and public pictures. The reviewer's are in `trees.desk_views`."""
 
+from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Prefetch
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -59,11 +62,15 @@ def new_tree(request: HttpRequest, public_id: str) -> HttpResponse:
     """Registers a tree with its photo: both or neither."""
     found = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
 
-    @transaction.atomic
     def act(data: dict[str, Any]) -> HttpResponse:
         photo = data.pop("photo")
-        tree = registration.register_tree(officer=signed_in(request), household=found, **data)
-        photos.take_photo(tree, photo, officer=signed_in(request))
+        with transaction.atomic():  # A trial: a tree that cannot be registered leaves no photo behind.
+            registration.register_tree(officer=signed_in(request), household=found, **data)
+            transaction.set_rollback(True)
+        original = photos.keep_original(photo)  # The store may be far away: no lock is held meanwhile.
+        with transaction.atomic():
+            tree = registration.register_tree(officer=signed_in(request), household=found, **data)
+            photos.add_photo(tree, original, officer=signed_in(request))
         messages.success(request, _("Tree %(number)s is registered.") % {"number": tree.number})
         return redirect("trees:new-tree", found.public_id)
 
@@ -107,10 +114,13 @@ def tags(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @require_safe
-def picture(request: HttpRequest, name: str) -> FileResponse:
-    """A public picture. Its name is random and its content never changes."""
-    if not default_storage.exists(f"trees/{name}"):
-        raise Http404
-    file = default_storage.open(f"trees/{name}")
+def picture(request: HttpRequest, name: str) -> HttpResponseBase:
+    """A public picture. Its name is random and its content never changes. A missing one shows a placeholder (404)."""
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(file, content_type="image/jpeg", headers=headers)
+    # Pictures made before there were WebP ones are JPEGs only.
+    for found in (name, name.replace(".webp", ".jpg")):
+        with suppress(FileNotFoundError):
+            kind = "image/webp" if found.endswith(".webp") else "image/jpeg"
+            return FileResponse(default_storage.open(f"trees/{found}"), content_type=kind, headers=headers)
+    placeholder = (settings.BASE_DIR / "static/img/no-picture.svg").read_bytes()
+    return HttpResponse(placeholder, "image/svg+xml", status=404, headers=headers | {"Cache-Control": "no-store"})

@@ -3,7 +3,7 @@
 import io
 import random
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 SIZE = (1200, 900)
 
@@ -19,9 +19,23 @@ def tree_picture(seed: int) -> bytes:
         _hills(draw, chance, height * (45 + 12 * layer) // 100, (96 - 18 * layer, 134 - 20 * layer, 96 - 22 * layer))
     foot = (width // 2 + chance.randint(-120, 120), height * 88 // 100)
     _tree(draw, chance, foot, height * chance.randint(58, 74) // 100)
+    sky = _weathered(sky, chance)
     buffer = io.BytesIO()
     sky.filter(ImageFilter.GaussianBlur(0.8)).save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
+
+
+def _weathered(image: Image.Image, chance: random.Random) -> Image.Image:
+    """With light and shade of its own, as no two photographs share: clean shapes alone would be taken for one picture."""
+    grain = Image.new("L", SIZE, 128)
+    for cells in (60, 240):
+        size = (cells, cells * SIZE[1] // SIZE[0])
+        spots = Image.frombytes("L", size, chance.randbytes(size[0] * size[1])).resize(SIZE, Image.Resampling.BICUBIC)
+        grain = Image.blend(grain, spots, 0.4)
+    mottled = ImageChops.soft_light(image, Image.merge("RGB", [grain] * 3))
+    return Image.composite(
+        mottled, image, Image.linear_gradient("L").resize(SIZE).point(lambda v: min(235, v * 3 // 2))
+    )
 
 
 def _sky(chance: random.Random) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Photos of every kind, and the way one takes through the door and the task."""
 
 import io
+import random
 import struct
 import zlib
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageDraw
 
 from tests import factories
 from trees import tasks
@@ -79,3 +80,15 @@ def picture_of(mode: str, size: tuple[int, int] = (240, 180)) -> Image.Image:
     if mode == "P-transparent":
         return image.quantize(16)
     return image.convert(mode)
+
+
+def scene(seed: int, size: tuple[int, int] = (1200, 900)) -> Image.Image:
+    """A picture full of things, as a photo of a wood is; each seed gives another one."""
+    chance = random.Random(seed)
+    image = Image.new("RGB", size, (120, 140, 110))
+    draw = ImageDraw.Draw(image)
+    for _ in range(600):
+        x, y, reach = chance.randint(0, size[0]), chance.randint(0, size[1]), chance.randint(6, 40)
+        corners = [(x + chance.randint(-reach, reach), y + chance.randint(-reach, reach)) for _ in range(4)]
+        draw.polygon(corners, fill=tuple(chance.randint(0, 255) for _ in range(3)))
+    return image

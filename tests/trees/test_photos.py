@@ -22,7 +22,7 @@ from tests.ground.threads import at_once
 from tests.trees.conftest import signed_in
 from tests.trees.pictures import jpeg_header, png_header, processed, saved, upload
 from tests.trees.registry import evidence, stored
-from trees import photos, review, tasks
+from trees import photos, pictures, review, tasks
 from trees.models import Photo, Tree
 
 NOT_A_PHOTO = "This file is not a photo (JPEG, PNG, WebP or HEIC). Choose another one."
@@ -219,7 +219,7 @@ class TestArrival:
 
         upload(field, tree, factories.picture())
         photo = Photo.objects.get()
-        monkeypatch.setattr(photos, "read", killed)
+        monkeypatch.setattr(pictures, "process_confined", killed)
         for _ in range(3):
             with pytest.raises(SystemExit):
                 tasks.process_photo(photo.pk)
@@ -254,19 +254,20 @@ class TestArrival:
     def test_two_workers_at_one_photo_leave_one_pair_of_pictures(self, media: Path, monkeypatch: Any) -> None:
         tree = factories.tree(photo=False)
         photo = photos.take_photo(tree, io.BytesIO(factories.picture()), officer=tree.registered_by)
-        both, read = threading.Barrier(2, timeout=20), photos.read
+        both, decode = threading.Barrier(2, timeout=20), pictures.process_confined
 
-        def read_together(file: Any) -> Any:
-            found = read(file)
+        def decode_together(content: bytes) -> Any:
+            made = decode(content)
             both.wait()  # Both have decoded it before one of them moves it.
-            return found
+            return made
 
-        monkeypatch.setattr(photos, "read", read_together)
+        monkeypatch.setattr(pictures, "process_confined", decode_together)
         assert at_once(*[lambda: tasks.process_photo(photo.pk)] * 2) == [None, None]
         photo.refresh_from_db()
         assert (photo.state, photo.history().count()) == ("accepted", 1)
-        written = sorted(str(path.relative_to(media / "public")) for path in (media / "public").rglob("*.jpg"))
-        assert written == sorted([photo.large.name, photo.small.name])
+        written = {str(path.relative_to(media / "public")) for path in (media / "public").rglob("*.*")}
+        jpegs = [photo.large.name, photo.small.name]
+        assert written == {*jpegs, *(name.replace(".jpg", ".webp") for name in jpegs)}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from tests import factories
 from tests.trees.pictures import exif, picture_of, processed, public, saved
-from trees import photos
+from trees import marks, photos, pictures
 from trees.models import Photo, Tree
 
 GOOD = {
@@ -216,13 +216,13 @@ class TestHash:
         hashes = {}
         for seed in range(6):
             scene = self.scene(seed)
-            hashes[seed] = photos.read(io.BytesIO(saved("JPEG", scene, quality=95)))["dhash"]
+            hashes[seed] = pictures.process(saved("JPEG", scene, quality=95)).dhash
             for copy in (
                 saved("JPEG", scene, quality=30),
                 saved("PNG", scene.resize((240, 180))),
                 saved("WEBP", scene),
             ):
-                assert self.differing(hashes[seed], photos.read(io.BytesIO(copy))["dhash"]) <= 6
+                assert self.differing(hashes[seed], pictures.process(copy).dhash) <= 6
         for first in hashes:
             for second in hashes:
                 assert first == second or self.differing(hashes[first], hashes[second]) >= 12
@@ -230,7 +230,7 @@ class TestHash:
     def test_it_fits_into_a_signed_column(self) -> None:
         falling = Image.linear_gradient("L").rotate(-90)
         rising = Image.linear_gradient("L").rotate(90)
-        assert {photos.dhash(falling), photos.dhash(rising)} == {-1, 0}
+        assert {marks.dhash(falling), marks.dhash(rising)} == {-1, 0}
 
 
 def test_no_mutilated_photo_brings_the_task_down(field: Client, tree: Tree) -> None:
@@ -245,8 +245,10 @@ def test_no_mutilated_photo_brings_the_task_down(field: Client, tree: Tree) -> N
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
             try:
                 photos.check_header(io.BytesIO(damaged))
-                photos.read(io.BytesIO(damaged))
+                pictures.process(bytes(damaged))
                 ends["accepted"] += 1
-            except photos.DomainError as error:
-                ends["at once" if error.code == "not_a_photo" else "refused"] += 1
+            except photos.DomainError:
+                ends["at once"] += 1
+            except pictures.PictureError:
+                ends["refused"] += 1
     assert min(ends.values()) > 0

@@ -129,7 +129,10 @@ def ask(client: Client, name: str, world: World) -> Any:
     """Asks for an address as its users do, about this world."""
     method, _, address = name.partition(" ")
     path = "/" + EVERY[name][0].format(
-        household=world.household.public_id, number=world.tree.number, account=world.account.pk, sha256=SHA,
+        household=world.household.public_id,
+        number=world.tree.number,
+        account=world.account.pk,
+        sha256=SHA,
         village=world.household.village_id,
     )
     if address == "api-upload-parts":

@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-from django.db import transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -81,8 +80,7 @@ class TreePhotos(TreeDetail):
         tree = self.tree(request, number)
         sent = PhotoIn(data=request.data)
         sent.is_valid(raise_exception=True)
-        with transaction.atomic():
-            photo = photos.take_photo(tree, sent.validated_data["file"], officer=signed_in(request))
+        photo = photos.take_photo(tree, sent.validated_data["file"], officer=signed_in(request))
         return Response(PhotoOut(photo).data, status.HTTP_201_CREATED)
 
 

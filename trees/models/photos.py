@@ -45,7 +45,10 @@ class Photo(Stateful):
     exif_taken_at = models.DateTimeField(null=True)
     exif_lon = models.FloatField(null=True)
     exif_lat = models.FloatField(null=True)
+    # How often processing was begun; after that, comparing.
     tries = models.PositiveSmallIntegerField(default=0)
+    # When it was compared with the other photos and with what was recorded of its tree.
+    compared_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField(_("received at"), auto_now_add=True)
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
@@ -65,7 +68,23 @@ class Photo(Stateful):
         indexes = [
             models.Index(fields=["sha256"], name="trees_photo_sha256"),
             models.Index(fields=["received_at"], condition=Q(state="received"), name="trees_photo_waiting"),
+            models.Index(fields=["dhash"], condition=Q(state="accepted"), name="trees_photo_dhash"),
+            models.Index(
+                fields=["received_at"],
+                condition=Q(state="accepted", compared_at__isnull=True),
+                name="trees_photo_uncompared",
+            ),
         ]
+
+    @property
+    def large_webp(self) -> str:
+        """Address of the large picture as WebP; it lies beside the JPEG."""
+        return self.large.url.removesuffix(".jpg") + ".webp"
+
+    @property
+    def small_webp(self) -> str:
+        """Address of the small picture as WebP."""
+        return self.small.url.removesuffix(".jpg") + ".webp"
 
 
 class PhotoMarks(models.Model):

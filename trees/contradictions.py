@@ -1,0 +1,53 @@
+"""What a photo's EXIF says against what was recorded: another time, another place. The columns behind are private."""
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from trees.models import Flag, Photo
+
+# A camera whose zone is set wrongly is up to 14 hours off, and one that tells no zone is taken for one of ours.
+TOLERANCE = timedelta(hours=24)
+# A tree is photographed from some steps away, and a phone among trees is off by tens of metres.
+TOLERANCE_M = 200
+EARTH_RADIUS_M = 6_371_000
+
+
+def find_contradictions(photo: Photo) -> list[tuple[Flag.Kind, dict[str, Any]]]:
+    """The kinds of flags that an accepted photo's EXIF gives rise to, with their evidence."""
+    found: list[tuple[Flag.Kind, dict[str, Any]]] = []
+    if photo.exif_taken_at is not None and (off := _off(photo, photo.exif_taken_at)) > TOLERANCE:
+        evidence = {"hours": round(off / timedelta(hours=1)), "taken_at": photo.exif_taken_at.isoformat()}
+        found.append((Flag.Kind.PHOTO_TIME, {"photo": photo.pk, **evidence}))
+    recorded = photo.inspection if photo.inspection is not None and photo.inspection.lon is not None else photo.tree
+    if None not in (photo.exif_lon, photo.exif_lat, recorded.lon, recorded.lat):
+        metres = distance_m((photo.exif_lon, photo.exif_lat), (recorded.lon, recorded.lat))
+        if metres > TOLERANCE_M + (recorded.accuracy_m or 0):
+            evidence = {"distance_m": round(metres), "accuracy_m": recorded.accuracy_m}
+            found.append((Flag.Kind.PHOTO_PLACE, {"photo": photo.pk, **evidence}))
+    return found
+
+
+def _off(photo: Photo, taken: datetime) -> timedelta:
+    """How long before or after the recorded time the photo was taken; negative: within it.
+
+    Recorded is a moment by the same device's clock, or only a day. A further photo of a tree, as after a rejection, may
+    be as young as its arrival.
+    """
+    first, last = photo.tree.captured_at, photo.tree.captured_at
+    if photo.inspection is not None or first is None or last is None:
+        day = photo.inspection.inspected_on if photo.inspection is not None else photo.tree.measured_on
+        first = timezone.make_aware(datetime.combine(day, datetime.min.time()))
+        last = first + timedelta(days=1)
+    if photo.inspection is None and photo.tree.photos.filter(pk__lt=photo.pk).exists():
+        last = max(last, photo.received_at)
+    return max(first - taken, taken - last)
+
+
+def distance_m(first: Any, second: Any) -> float:
+    """Metres between two positions (longitude, latitude in degrees) on a sphere."""
+    (lon1, lat1), (lon2, lat2) = ([math.radians(float(part)) for part in place] for place in (first, second))
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(half)))
