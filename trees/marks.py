@@ -1,7 +1,7 @@
 """What a picture is recognised by: a hash of the whole, marks of its striking points, and matching two pictures.
 
-Points and their descriptors are ORB's (E. Rublee and others, 2011), which stay the same when a picture is turned, scaled,
-compressed or brightened. Figures behind the numbers here: docs/decisions/0008.
+Points and their descriptors are ORB's (E. Rublee and others, 2011), which stay the same when a picture is turned,
+scaled, compressed or brightened. Figures behind the numbers here: docs/decisions/0008.
 """
 
 import random

@@ -15,7 +15,7 @@ from PIL import Image
 
 from carbonsink.errors import DomainError
 from trees.models import Consent
-from trees.photos import BROKEN
+from trees.pictures import BROKEN
 
 PREFIX = "data:image/png;base64,"
 MAX_BYTES = 60_000  # Of the data URL, as it is sent.
