@@ -8,9 +8,10 @@ from django.contrib import messages
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Prefetch
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -19,7 +20,7 @@ from carbonsink.accounts.roles import OFFICER, REVIEWER
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
 from carbonsink.pages import form_page
-from trees import corrections, day, photos, registration
+from trees import corrections, day, photos, registration, shell
 from trees import tags as tag_sheets
 from trees.forms import CorrectionForm, HouseholdForm, TagsForm, TreeForm
 from trees.models import Household, Review, Tree
@@ -124,3 +125,30 @@ def picture(request: HttpRequest, name: str) -> HttpResponseBase:
             return FileResponse(default_storage.open(f"trees/{found}"), content_type=kind, headers=headers)
     placeholder = (settings.BASE_DIR / "static/img/no-picture.svg").read_bytes()
     return HttpResponse(placeholder, "image/svg+xml", status=404, headers=headers | {"Cache-Control": "no-store"})
+
+
+def _language(request: HttpRequest) -> str:
+    """The language a phone asks for by name, since browsers fetch workers without telling; else the visitor's."""
+    wanted = request.GET.get("language", "")
+    return wanted if wanted in dict(settings.LANGUAGES) else get_language() or settings.LANGUAGE_CODE
+
+
+@role_required(OFFICER)
+def field(request: HttpRequest) -> HttpResponse:
+    """The officer's field app: one page, which works without reception once it was loaded."""
+    with override(_language(request)):
+        return HttpResponse(shell.page(), headers={"Cache-Control": "no-cache"})
+
+
+@require_safe
+def field_worker(request: HttpRequest) -> HttpResponse:
+    """The field app's service worker. Nothing in it is secret: a phone asks for it also while nobody is signed in."""
+    with override(_language(request)):
+        script = shell.worker(module="module" in request.GET)
+    return HttpResponse(script, content_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
+
+@require_safe
+def field_manifest(request: HttpRequest) -> HttpResponse:
+    """What a phone needs to know to install the field app."""
+    return JsonResponse(shell.manifest(), content_type="application/manifest+json")
