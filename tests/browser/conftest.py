@@ -3,9 +3,13 @@
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.phone import EXPECTED, Phone
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS = [
@@ -54,3 +58,12 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert [text for text in wrong if not re.search(r"status of 4(00|09)", text)] == []
+
+
+@pytest.fixture
+def phone(browser: Browser, live_server: Any, tmp_path: Path) -> Iterator[Phone]:
+    """An officer's phone, on which nothing may go wrong but what having no reception brings."""
+    made = Phone(browser.browser_type, tmp_path / "phone", live_server.url, executable_path=CHROMIUM, args=ARGS).start()
+    yield made
+    made.kill()
+    assert [text for text in made.wrong if not EXPECTED.search(text)] == []
