@@ -16,12 +16,12 @@ export function newUuid() {
 /** A record of the signed-in officer. `more` has its body and what it is called in lists. */
 export const newRecord = (kind, more) => ({
   uuid: newUuid(), kind, officer: day.data.officer.id, officer_name: day.data.officer.name, state: "waiting",
-  after: [], made_at: Date.now(), stamp: newUuid(), sentence: "", code: "", ...more,
+  after: [], tries: 0, made_at: Date.now(), stamp: newUuid(), sentence: "", code: "", ...more,
 });
 
 /** The record with other content, to be sent again. */
 export const edited = (row, more) =>
-  ({ ...row, state: "waiting", stamp: newUuid(), sentence: "", code: "", record: null, ...more });
+  ({ ...row, state: "waiting", tries: 0, stamp: newUuid(), sentence: "", code: "", record: null, ...more });
 
 /**
  * Takes the file of a photo as it is, since the original is the evidence. Gives {sha256, blob, url}; throws a sentence

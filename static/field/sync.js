@@ -81,26 +81,35 @@ function refused(row, error) {
   };
 }
 
+/** Changes the record unless it was edited, removed or confirmed by another tab meanwhile. */
+const settle = (row, outcome) =>
+  store.change(row.uuid, (now) => (now.state === "waiting" && now.stamp === row.stamp ? outcome(now) : undefined));
+
 async function deliver(row) {
+  const now = await store.row(row.uuid);
+  if (!now || now.state !== "waiting" || now.stamp !== row.stamp) return;
   let outcome = null;
   try {
     const answer = await SEND[row.kind](row);
-    outcome = (now) => confirmed(now, answer);
+    outcome = (same) => confirmed(same, answer);
   } catch (error) {
+    if (error instanceof Troubled) await settle(row, (same) => ({ ...same, tries: (same.tries || 0) + 1 }));
     if (!(error instanceof Refusal)) throw error;
-    outcome = (now) => refused(now, error);
+    outcome = (same) => refused(same, error);
   }
-  // Edited while it was under way: the new content is still to be sent.
-  await store.change(row.uuid, (now) => (now.stamp === row.stamp ? outcome(now) : undefined));
+  await settle(row, outcome);
 }
 
-/** The officer's records that can go now, in the order in which they should. */
+/**
+ * The officer's records that can go now, in the order in which they should: those over which the server stumbled come
+ * last, or a few of them would keep all others waiting.
+ */
 function ready(rows, officer, tried) {
   const open = new Set(rows.filter((row) => row.state !== "done").map((row) => row.uuid));
   return rows
     .filter((row) => row.officer === officer && row.state === "waiting" && !tried.has(row.stamp))
     .filter((row) => !row.after.some((uuid) => open.has(uuid)))
-    .sort((a, b) => rank(a) - rank(b) || a.made_at - b.made_at);
+    .sort((a, b) => (a.tries || 0) - (b.tries || 0) || rank(a) - rank(b) || a.made_at - b.made_at);
 }
 
 async function run() {
@@ -113,7 +122,8 @@ async function run() {
     const list = ready(await store.rows(), officer.id, tried);
     if (list.length === 0) break;
     // Those of one rank, then look again: what depended on them may go now.
-    for (const row of list.filter((other) => rank(other) === rank(list[0]))) {
+    const [first] = list;
+    for (const row of list.filter((one) => rank(one) === rank(first) && one.tries === first.tries)) {
       tried.add(row.stamp);
       say("sending", sent, sent + list.length);
       try {

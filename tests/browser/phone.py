@@ -13,7 +13,7 @@ from carbonsink.accounts.models import User
 from payouts.demo.people import BANK_CODE, BANK_NAME, Villager
 
 # What a phone without reception, or with a record the server refuses, writes to its console.
-EXPECTED = re.compile(r"ERR_INTERNET_DISCONNECTED|ERR_FAILED|status of 4\d\d|WebSocket")
+EXPECTED = re.compile(r"ERR_INTERNET_DISCONNECTED|ERR_FAILED|status of (4\d\d|503)|WebSocket")
 GOOD, POOR = 7, 60
 CONTROLLED = """() => new Promise((resolve) => {
     if (navigator.serviceWorker.controller) resolve();

@@ -96,6 +96,35 @@ def test_one_bad_record_does_not_stop_the_others_and_is_put_right(phone: Phone, 
     assert Household.objects.count() == 2
 
 
+def test_records_over_which_the_server_stumbles_do_not_keep_the_others_waiting(phone: Phone, officer: User) -> None:
+    household = factories.household(officer)
+    phone.no_background_sync()
+    phone.begin(officer)
+    phone.open(f"#/household/{household.public_id}/tree")
+    phone.offline()
+    for number in range(4):
+        phone.register_tree(factories.picture((300 + number, 200)), first=number == 0)
+    rows = sorted((row for row in phone.stored("queue") if row["kind"] == "tree"), key=lambda row: row["made_at"])
+    unlucky = [row["uuid"] for row in rows[:3]]
+
+    def stumble(route: Route) -> None:
+        if route.request.post_data_json["client_uuid"] in unlucky:
+            route.fulfill(status=503, json={})
+        else:
+            route.continue_()
+
+    phone.page.route(re.compile("/api/v1/trees$"), stumble)
+    phone.offline(False)
+    phone.open()
+    phone.counts(4, 3, 1)
+    assert Tree.objects.count() == 1
+    assert [row["state"] for row in phone.stored("queue") if row["uuid"] in unlucky] == ["waiting"] * 3
+    phone.page.unroute(re.compile("/api/v1/trees$"))
+    phone.page.locator("#sync button").tap()
+    phone.counts(4, 0, 4)
+    assert Tree.objects.count() == 4
+
+
 def test_an_edit_after_a_lost_answer_shows_both_versions_and_goes_as_a_correction(phone: Phone, officer: User) -> None:
     household = factories.household(officer)
     phone.no_background_sync()
