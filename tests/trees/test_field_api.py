@@ -1,5 +1,6 @@
 """What the officer's device takes along for the day, and what it asks before it sends its queue."""
 
+import gzip
 import json
 from typing import Any
 
@@ -70,7 +71,6 @@ def test_a_tree_reads_the_same_wherever_it_is_asked_for(field: Client, tree: Tre
 
 
 def test_a_tree_shows_its_picture_its_photos_and_its_newest_review(field: Client, tree: Tree, reviewer: User) -> None:
-    Tree.objects.all()
     shown = factories.tree(tree.household)
     review.reject_tree(shown, reviewer=reviewer, reason="bad_photo")
     review.move(shown, "submitted")
@@ -129,9 +129,7 @@ def test_before_there_is_a_programme_the_day_is_empty_but_there(field: Client) -
 
 def statements(client: Client, path: str) -> int:
     get(client, path)
-    with CaptureQueriesContext(
-        connection,
-    ) as asked:
+    with CaptureQueriesContext(connection) as asked:
         get(client, path)
     return len(asked)
 
@@ -150,6 +148,18 @@ def test_however_much_there_is_it_takes_the_same_few_statements(field: Client, o
     assert (statements(field, "field/day"), statements(field, f"field/households/{large.public_id}/trees")) == few
     assert few[0] <= 14
     assert few[1] <= 10
+
+
+def test_lists_are_packed_for_a_bad_line(field: Client, tree: Tree) -> None:
+    for _ in range(5):
+        factories.tree(tree.household, photo=False)
+    for path in ("field/day", f"field/households/{tree.household.public_id}/trees"):
+        plain = get(field, path)
+        answer = field.get(f"/api/v1/{path}", headers={"Accept-Encoding": "gzip"})
+        assert answer["Content-Encoding"] == "gzip"
+        unpacked = json.loads(gzip.decompress(answer.content))
+        assert unpacked.get("attention") == plain.get("attention")
+        assert len(answer.content) * 2 < len(gzip.decompress(answer.content))
 
 
 def test_the_session_gives_the_token_that_writing_needs(officer: User) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.gzip import gzip_page
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -56,6 +58,7 @@ def _csrf(request: Request) -> str:
     return get_token(http)
 
 
+@method_decorator(gzip_page, name="dispatch")
 class Day(APIView):
     """All that a device needs for a day without reception."""
 
@@ -110,6 +113,7 @@ class Session(APIView):
         return Response(answer, headers={"Cache-Control": "no-store"})
 
 
+@method_decorator(gzip_page, name="dispatch")
 class HouseholdTrees(APIView):
     """A household with all its trees."""
 
