@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from carbonsink.accounts.models import User
 from trees.models import Division, Flag, Household, Tree
@@ -102,13 +102,13 @@ def villages(user: User, *, after: str = "") -> tuple[list[Village], str]:
 def _add_flags(page: list[Village]) -> None:
     """Counts the open flags of trees that can be reviewed, and of households that have such trees."""
     codes = [village.division.code for village in page]
-    flags = Flag.objects.filter(settled_at__isnull=True, household__village__in=codes).filter(
-        Q(tree__state=Tree.State.SUBMITTED, tree__picture__isnull=False)
-        | Q(Exists(waiting().filter(household=OuterRef("household"))), tree__isnull=True)
-    )
-    counted: dict[str, dict[str, int]] = defaultdict(dict)
-    for code, kind, count in flags.values_list("household__village", "kind").annotate(count=Count("pk")):
-        counted[code][kind] = count
+    flags = Flag.objects.filter(settled_at__isnull=True, household__village__in=codes)
+    of_trees = flags.filter(tree__state=Tree.State.SUBMITTED, tree__picture__isnull=False)
+    of_households = flags.filter(Exists(waiting().filter(household=OuterRef("household"))), tree__isnull=True)
+    counted: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for some in (of_trees, of_households):
+        for code, kind, count in some.values_list("household__village", "kind").annotate(count=Count("pk")):
+            counted[code][kind] += count
     for village in page:
         village.kinds = counted[village.division.code]
 

@@ -1,5 +1,6 @@
 """The reviewer's pages: villages, the contact sheet of many, one tree at the desk, second looks."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -21,17 +22,20 @@ from carbonsink.errors import DomainError
 from carbonsink.pages import form_page
 from trees import desk, evidence, history, review, surroundings
 from trees import second_looks as looks
-from trees.forms import DecisionForm, SecondLookForm
+from trees.forms import DecisionForm, HouseholdNoteForm, SecondLookForm
 from trees.models import Division, Flag, Household, Review, SecondLook, Tree
 
 ON_A_SHEET = 100
+NUMBER = re.compile(r"[0-9]{1,19}")
+# A tree on a contact sheet: its number, and the sight of it that was shown.
+SEEN = re.compile(r"\b([0-9]{19}):([0-9-]+)")
 
 
 @role_required(REVIEWER)
 @require_safe
 def villages(request: HttpRequest) -> HttpResponse:
     """The reviewer's villages with what waits there, and all flags of the page by kind."""
-    page, following = desk.villages(signed_in(request), after=request.GET.get("after", ""))
+    page, following = desk.villages(signed_in(request), after=_code(request, "after"))
     kinds = sum((Counter(village.kinds) for village in page), Counter())
     return render(
         request,
@@ -48,8 +52,14 @@ def villages(request: HttpRequest) -> HttpResponse:
 
 def _queue(request: HttpRequest) -> desk.Queue:
     """The queue that the address names; what it does not know is left out of it."""
-    village, only = request.GET.get("in", ""), request.GET.get("only", "")
-    return desk.Queue(signed_in(request), village[:12], only if only in desk.KINDS else "")
+    only = request.GET.get("only", "")
+    return desk.Queue(signed_in(request), _code(request, "in"), only if only in desk.KINDS else "")
+
+
+def _code(request: HttpRequest, name: str) -> str:
+    """A code or number in the address; "" for anything else."""
+    found = request.GET.get(name, "")
+    return found if NUMBER.fullmatch(found) else ""
 
 
 def _address(tree: Tree, queue: desk.Queue) -> str:
@@ -158,9 +168,11 @@ def tree_map(request: HttpRequest, number: str) -> JsonResponse:
 def household_flags(request: HttpRequest, public_id: str) -> HttpResponse:
     """Settles a household's own flags with what was found out, and goes back to the tree."""
     household = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
-    tree = household.trees.filter(number=request.POST.get("tree", "")).first()
+    sent = HouseholdNoteForm(request.POST)
+    sent.is_valid()  # What is missing is said by the service.
+    tree = household.trees.filter(number=sent.cleaned_data.get("tree", "")).first()
     try:
-        evidence.settle_household(household, by=signed_in(request), note=request.POST.get("note", ""))
+        evidence.settle_household(household, by=signed_in(request), note=sent.cleaned_data.get("note", ""))
     except DomainError as error:
         messages.error(request, error.message)
     else:
@@ -175,11 +187,11 @@ def sheet(request: HttpRequest, code: str) -> HttpResponse:
     village = get_object_or_404(Division, code=code, level=Division.Level.VILLAGE)
     if not Household.objects.visible_to(user).filter(village=village).exists():
         raise Http404
-    queue, number = desk.Queue(user, code, desk.CLEAN), request.GET.get("after", "")
+    queue, number = desk.Queue(user, code, desk.CLEAN), _code(request, "after")
     after = Tree.objects.visible_to(user).filter(number=number, household__village=village).first()
 
     def act(data: dict[str, Any]) -> HttpResponse:
-        views = dict(pair.split(":", 1) for pair in request.POST.getlist("shown") if ":" in pair)
+        views = dict(SEEN.findall(" ".join(request.POST.getlist("shown"))))
         aside = set(request.POST.getlist("aside"))
         approving = data["decision"] == Review.Decision.APPROVED
         chosen = {number: view for number, view in views.items() if (number in aside) != approving}

@@ -138,6 +138,13 @@ class DecisionForm(forms.Form):
         return data
 
 
+class HouseholdNoteForm(forms.Form):
+    """What somebody found out about a household whose flags they looked into, and the tree they came from."""
+
+    tree = forms.CharField(max_length=19, required=False)
+    note = forms.CharField(max_length=300, required=False)
+
+
 class SecondLookForm(forms.Form):
     """What a second reviewer finds."""
 
