@@ -330,6 +330,11 @@ CELERY_BEAT_SCHEDULE["trees.tasks.draw_second_looks"] = {
     "schedule": crontab(hour="1", minute="30"),
     "options": {"expires": 3600},
 }
+CELERY_BEAT_SCHEDULE["trees.tasks.expire_trees"] = {
+    "task": "trees.tasks.expire_trees",
+    "schedule": crontab(hour="0", minute="20"),
+    "options": {"expires": 3600},
+}
 
 # The money that comes in.
 PAYMENT_GATEWAYS = env.list("PAYMENT_GATEWAYS", ["wechatpay"])

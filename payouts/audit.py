@@ -71,7 +71,8 @@ CHECKS = {
          WHERE o.paid_at IS NULL""",
     "paid orders without a certificate": """
         SELECT o.number FROM purchases_order o WHERE o.state IN ('paid', 'partly_refunded') AND NOT EXISTS (
-               SELECT FROM purchases_certificate c WHERE c.order_id = o.id AND c.state NOT IN ('replaced', 'revoked'))""",
+               SELECT FROM purchases_certificate c
+                WHERE c.order_id = o.id AND c.state NOT IN ('replaced', 'revoked'))""",
     "payouts whose settled lines are not their amount": """
         SELECT p.out_no FROM payouts_payout p
           LEFT JOIN ledger_settlement s ON s.payout_reference = p.out_no
@@ -212,7 +213,7 @@ def _illegal_moves(model: type[Stateful]) -> list[str]:
 
 def _first_states(model: type[Stateful]) -> list[str]:
     """The states an object can begin in: the default one, or, without a default, all that no move leads to."""
-    field = model._meta.get_field("state")
+    field = model._meta.get_field("state")  # type: ignore[misc]
     if field.has_default():  # type: ignore[union-attr]
         return [field.get_default()]  # type: ignore[union-attr]
     reached = set().union(*model.MOVES.values())

@@ -21,6 +21,7 @@ from purchases import areas, certificates, orders, payments, proceeds, replaceme
 from purchases.forms import OrderForm
 from purchases.gateways.base import NotificationRefused
 from purchases.models import Certificate, Order, Sink, Stock, Tariff
+from trees import carbon, chart, growth
 from trees.models import Division, Tree
 from trees.numbers import is_tree_number
 from trees.registration import find_tree
@@ -81,6 +82,7 @@ def tree(request: HttpRequest, number: str) -> HttpResponse:
         sink=sink,
         for_sale=for_sale,
         field_page=field_page,
+        **_growth(found),
     )
 
 
@@ -90,6 +92,15 @@ def _field_page(request: HttpRequest, number: str) -> str:
     if not (isinstance(user, User) and user.has_role(OFFICER)) or find_tree(user, number) is None:
         return ""
     return f"/field/#/tree/{number}"
+
+
+def _growth(found: Tree) -> dict[str, Any]:
+    """The tree's history, its chart, and the estimate of what it takes up, while it is in the scheme."""
+    sights = growth.history(found)
+    estimate = None
+    if found.state == Tree.State.APPROVED:
+        estimate = carbon.estimate(found.species, growth.measurements(sights))
+    return {"sights": sights, "chart": chart.draw(sights), "estimate": estimate}
 
 
 def _order_page(

@@ -14,6 +14,7 @@ FLOORS = ["carbonsink", "trees", "purchases", "payouts"]
 DOORS = {
     "views",
     "desk_views",
+    "growth_views",
     "api",
     "admin",
     "tasks",

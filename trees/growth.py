@@ -7,6 +7,7 @@ enrols it from that year on.
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
@@ -17,8 +18,8 @@ from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
-from carbonsink.states import move, move_many
-from trees.models import Enrolment, Household, Inspection, Tree
+from carbonsink.states import move, move_many, note
+from trees.models import Enrolment, Household, Inspection, Photo, Tree
 from trees.registration import withdraw_consent
 
 EXPIRED_AT_ONCE = 2_000
@@ -26,7 +27,7 @@ BETWEEN_INSPECTIONS = timedelta(days=365)
 
 
 @transaction.atomic
-def decide_inspection(inspection: Inspection, *, reviewer: User, confirm: bool, note: str = "") -> None:
+def decide_inspection(inspection: Inspection, *, reviewer: User, confirm: bool, remark: str = "") -> None:
     """Confirms that a tree is dead or felled, or refutes it; the history keeps who, when and why.
 
     Confirmed, the tree leaves the scheme for good; what was sold of it is replaced or refunded afterwards
@@ -37,13 +38,13 @@ def decide_inspection(inspection: Inspection, *, reviewer: User, confirm: bool, 
     tree = Tree.objects.select_for_update(no_key=True).get(pk=inspection.tree_id)
     if inspection.inspected_by_id == reviewer.pk or inspection.photos.filter(uploaded_by=reviewer).exists():
         raise DomainError("same_person", _("You reported this tree: somebody else must decide about it."), status=403)
-    note = note.strip()
-    if not confirm and not note:
+    remark = remark.strip()
+    if not confirm and not remark:
         raise DomainError("no_reason", _("Write in the note what shows that the tree stands."))
     if confirm and tree.state == Tree.State.SUBMITTED:
         raise DomainError("wrong_state", _("This tree waits for a review: reject it there first."), status=409)
     to = Inspection.State.CONFIRMED if confirm else Inspection.State.REFUTED
-    move(inspection, to, by=reviewer, reason=note, decided_by=reviewer, decided_at=timezone.now())
+    move(inspection, to, by=reviewer, reason=remark, decided_by=reviewer, decided_at=timezone.now())
     if confirm and tree.state in (Tree.State.APPROVED, Tree.State.SUSPENDED):
         move(tree, inspection.condition, by=reviewer, reason=inspection.cause)
     elif not confirm and tree.state == Tree.State.SUSPENDED and not _open_reports(tree).exists():
@@ -80,6 +81,7 @@ def record_withdrawal(household: Household, *, by: User, on: date, reason: str) 
         raise DomainError("invalid", _("The day must be between that of the signature and today. Correct the date."))
     before = household.trees.filter(state=Tree.State.WITHDRAWN).count()
     withdraw_consent(household, by=by, reason=f"{on.isoformat()}: {reason}")
+    note(consent, "in force", "withdrawn", by=by, reason=f"{on.isoformat()}: {reason}")
     return household.trees.filter(state=Tree.State.WITHDRAWN).count() - before
 
 
@@ -98,7 +100,7 @@ def expire_trees() -> int:
     return ended
 
 
-def due_for_inspection(user: User) -> QuerySet[Tree]:
+def due_for_inspection(user: User) -> QuerySet[Any]:
     """Approved trees the user may see that should be looked at, longest unseen first.
 
     Due is a tree that nobody has measured or inspected for 12 months, and one in this year's sample that nobody has
@@ -144,6 +146,7 @@ def history(tree: Tree) -> list[Sight]:
 
     One measurement a day: an inspection says more than the tree's own measurement of that day.
     """
+    photos = Photo.objects.filter(inspection=OuterRef("pk"), state=Photo.State.ACCEPTED)
     sights = {
         (sight.inspected_on, sight.pk): Sight(
             day=sight.inspected_on,
@@ -153,7 +156,7 @@ def history(tree: Tree) -> list[Sight]:
             cause=sight.get_cause_display() if sight.cause else "",
             has_photo=bool(sight.pictures),  # type: ignore[attr-defined]
         )
-        for sight in tree.inspections.annotate(pictures=Exists(_accepted_photos())).order_by("inspected_on", "pk")
+        for sight in tree.inspections.annotate(pictures=Exists(photos)).order_by("inspected_on", "pk")
     }
     days = {day for day, _pk in sights}
     enrolled = tree.enrolments.filter(revoked_at__isnull=True).values_list("measured_on", "dbh_cm")
@@ -163,7 +166,7 @@ def history(tree: Tree) -> list[Sight]:
     return [sights[key] for key in sorted(sights)]
 
 
-def _accepted_photos() -> QuerySet[Inspection]:
-    from trees.models import Photo
-
-    return Photo.objects.filter(inspection=OuterRef("pk"), state=Photo.State.ACCEPTED)  # type: ignore[return-value]
+def measurements(sights: list[Sight]) -> list[tuple[date, Decimal]]:
+    """The diameters (cm) by day, oldest first, at which the tree stood."""
+    standing = (Inspection.Condition.ALIVE, Inspection.Condition.DAMAGED)
+    return [(sight.day, sight.dbh_cm) for sight in sights if sight.dbh_cm is not None and sight.condition in standing]

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
-from trees import photos, second_looks, similarity, uploads
+from trees import growth, photos, second_looks, similarity, uploads
 from trees.models import Photo
 
 log = structlog.get_logger(__name__)
@@ -53,3 +53,9 @@ def draw_second_looks() -> None:
     with only_one("trees.draw_second_looks") as mine:
         if mine:
             second_looks.draw_second_looks()
+
+
+@shared_task
+def expire_trees() -> None:
+    """Ends the trees whose vintages are over. Every night: only the first one of a year finds many."""
+    log.info("trees_expired", trees=growth.expire_trees())

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.test import Client
 from django.utils import timezone
 
 from carbonsink.errors import DomainError
@@ -30,12 +29,6 @@ pytestmark = pytest.mark.django_db
 
 def owed(household: Household) -> int:
     return -ledger.balance(Account.objects.get(owner=household.pk))
-
-
-def page(path: str) -> str:
-    answer = Client(headers={"accept-language": "en"}).get(path)
-    assert answer.status_code == 200
-    return " ".join(answer.content.decode().split())
 
 
 def test_another_tree_of_the_household_stands_in_and_no_money_moves() -> None:
@@ -268,49 +261,6 @@ def test_a_tree_under_suspicion_or_at_the_end_of_its_years_keeps_what_was_sold(s
     books.all_is_well()
 
 
-def test_an_unpaid_order_of_an_area_gets_another_tree_unseen() -> None:
-    (owner,) = factories.market(3)
-    order = factories.order(2)
-    lost, kept = trees_of(order)
-    leave(lost)
-    sweep()
-    assert state_of(order) == "held"
-    assert trees_of(order) == [kept, owner.trees.latest("ordinal")]
-    assert not SinkRelease.objects.exists()
-    assert books.stock() == (2, 2)
-    factories.capture(order.payments.get())
-    assert state_of(order) == "paid"
-    books.all_is_well()
-
-
-def test_an_unpaid_order_of_the_very_tree_expires_and_a_payment_for_it_goes_back() -> None:
-    (owner,) = factories.market(2)
-    tree = owner.trees.earliest("pk")
-    order = factories.order(tree=tree)
-    leave(tree)
-    factories.capture(order.payments.get())  # Before any sweep.
-    assert state_of(order) == "expired"
-    assert trees_of(order) == []
-    assert list(Refund.objects.values_list("fen", "reason")) == [(300, "late")]
-    assert books.balances() == {"gateway": 300, "refunds": -300}
-    assert books.stock() == (1, 0)
-    books.all_is_well()
-
-
-def test_an_unpaid_order_that_cannot_be_made_whole_expires_and_finds_trees_of_its_area_when_it_is_paid() -> None:
-    (here,) = factories.market(2)
-    order = factories.order(2)
-    factories.market(3, village=factories.OTHER_VILLAGE)
-    leave(here.trees.earliest("pk"))
-    sweep()
-    assert state_of(order) == "expired"
-    factories.capture(order.payments.get())
-    assert state_of(order) == "paid"
-    assert here.trees.earliest("pk") not in trees_of(order)
-    assert len(trees_of(order)) == 2
-    books.all_is_well()
-
-
 def test_a_tree_that_comes_back_is_not_sold_again_for_the_year_in_which_it_was_replaced() -> None:
     (owner,) = factories.market(2)
     lost, other = owner.trees.order_by("ordinal")
@@ -373,7 +323,7 @@ def test_plain_sql_cannot_change_a_refund() -> None:
 
 
 def test_two_trees_lost_one_after_the_other_are_two_refunds_that_arrive(wechat: WechatClient) -> None:
-    (owner,) = factories.market(3)
+    factories.market(3)
     order = factories.order(3)
     payments.start_payment(order)
     wechat.pay(order.payments.get().reference)
@@ -386,37 +336,3 @@ def test_two_trees_lost_one_after_the_other_are_two_refunds_that_arrive(wechat: 
     assert books.balances() == {"gateway": 300, "household": -300}
     assert state_of(order) == "partly_refunded"
     books.all_is_well()
-
-
-def test_order_and_certificates_say_which_tree_stands_in_for_which() -> None:
-    (owner,) = factories.market(2)
-    lost, other = owner.trees.order_by("ordinal")
-    order = factories.paid_order(tree=lost)
-    former = order.certificate
-    assert former is not None
-    leave(lost)
-    sweep()
-    new = order.certificate
-    assert new is not None
-    for path in (f"/orders/{order.token}/", f"/c/{new.token}/"):
-        said = page(path)
-        assert f"/trees/{lost.number}/" in said
-        assert f"/trees/{other.number}/" in said
-        assert "This tree was found felled on" in said
-        assert "This tree of the same household stands in for it." in said
-    old = page(f"/c/{former.token}/")
-    assert "Genuine but replaced" in old
-    assert f"/c/{new.token}/" in old
-    assert new.serial in old
-
-
-def test_the_order_says_that_the_price_went_back() -> None:
-    (owner,) = factories.market(2)
-    order = factories.paid_order(2)
-    leave(trees_of(order)[0], Tree.State.DEAD)
-    sweep()
-    said = page(f"/orders/{order.token}/")
-    assert "was found dead on" in said
-    assert "No other tree of the village could stand in for it: its price goes back." in said
-    assert "This order was refunded in part" in said
-    assert owner.trees.count() == 2
