@@ -53,7 +53,8 @@ CHECKS = {
           LEFT JOIN (SELECT payment_id, sum(fen) AS fen FROM purchases_refund GROUP BY 1) r ON r.payment_id = p.id
           LEFT JOIN (SELECT id, 'capture:' || reference AS of FROM purchases_payment
                      UNION ALL SELECT id, 'sendback:' || reference FROM purchases_payment
-                     UNION ALL SELECT payment_id, 'giveback:' || number FROM purchases_refund WHERE reason = 'gone'
+                     UNION ALL SELECT payment_id, 'giveback:' || number || suffix FROM purchases_refund
+                     CROSS JOIN (VALUES (''), (':stand-in')) v(suffix) WHERE reason = 'gone'
                ) w ON w.id = p.id
           LEFT JOIN ledger_entry e ON e.reference = w.of
           LEFT JOIN ledger_line l ON l.entry_id = e.id

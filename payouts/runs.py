@@ -124,7 +124,8 @@ def _write_payouts(bank: str) -> list[int]:
     values: dict[str, Any] = {
         "bank": bank,
         "now": timezone.now(),
-        "minimum": settings.PAYOUT_MINIMUM_FEN,
+        # What was given back may leave a household owed nothing: that is no payout.
+        "minimum": max(1, settings.PAYOUT_MINIMUM_FEN),
         "transit": ledger.account(Account.Kind.TRANSIT).pk,
     }
     with connection.cursor() as cursor:

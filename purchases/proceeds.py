@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Sum
 
 from carbonsink.ledger.models import Account, Entry, Line
-from purchases.models import Order
+from purchases.models import Order, Payment, Refund
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,23 @@ def reversed_reference(payout_reference: str) -> str:
     return f"reversed:{payout_reference}"
 
 
+def capture_reference(payment: Payment) -> str:
+    """The reference of the ledger entry that shares a capture among the households."""
+    return f"capture:{payment.reference}"
+
+
+def giveback_reference(refund: Refund, *, stand_in: bool = False) -> str:
+    """The reference of the entry that takes a lost sink's price from its household or the sponsor, for the buyer;
+    `stand_in` for sinks of households that the sponsor had paid, as theirs stood in for lost ones."""
+    return f"giveback:{refund.number}" + (":stand-in" if stand_in else "")
+
+
 def proceeds(order: Order) -> Proceeds:
     """Where the money of a paid order is."""
-    entries = [f"capture:{payment.reference}" for payment in order.payments.all()]
+    payments = order.payments.prefetch_related("refunds")
+    entries = [capture_reference(payment) for payment in payments]
     # What went back to the buyer because a tree was lost, as far as it was taken from what a household is owed.
-    entries += [f"giveback:{refund.number}" for payment in order.payments.all() for refund in payment.refunds.all()]
+    entries += [giveback_reference(refund) for payment in payments for refund in payment.refunds.all()]
     lines = Line.objects.filter(entry__reference__in=entries, account__kind=Account.Kind.HOUSEHOLD)
     groups = lines.values("settlement__payout_reference").annotate(fen=Sum("fen"))
     taken = {row["settlement__payout_reference"]: -row["fen"] for row in groups}

@@ -19,6 +19,7 @@ from purchases.certificates import issue_certificate
 from purchases.losses import Choice, Loss
 from purchases.models import Certificate, Order, Payment, Refund, Replacement, SinkRelease
 from purchases.payments import request_refund
+from purchases.proceeds import capture_reference, giveback_reference
 
 ENDED = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
 
@@ -97,27 +98,24 @@ def _give_back(order: Order, gone: list[Loss]) -> Refund:
     accounts = Account.objects.filter(owner__in=homes).order_by("pk").select_for_update(no_key=True)
     by_home = {account.owner: account for account in accounts}
     sponsor, refunds = ledger.account(Account.Kind.SPONSOR), ledger.account(Account.Kind.REFUNDS)
-    amounts: dict[Account, int] = {}
+    refund = request_refund(payment, Refund.Reason.GONE, fen=sum(loss.price_fen for loss in gone))
+    entries: dict[str, dict[Account, int]] = {}
     for loss in gone:
-        account = by_home[loss.household_id]
-        owed = Line.objects.filter(entry__reference=_owed_by(loss.sink_id, payment), account=account)
+        account, reference = by_home[loss.household_id], _owed_by(loss.sink_id, payment)
+        owed = Line.objects.filter(entry__reference=reference, account=account)
         bearer = account if ledger.unsettled(owed).exists() else sponsor
+        # Apart, since what a stand-in gives back is the sponsor's money, not what the buyer had paid.
+        amounts = entries.setdefault(giveback_reference(refund, stand_in=reference != capture_reference(payment)), {})
         amounts[bearer] = amounts.get(bearer, 0) + loss.price_fen
-    fen = sum(amounts.values())
-    refund = request_refund(payment, Refund.Reason.GONE, fen=fen)
-    ledger.post(giveback_reference(refund), "giveback", {**amounts, refunds: -fen})
+    for reference, amounts in entries.items():
+        ledger.post(reference, "giveback", {**amounts, refunds: -sum(amounts.values())})
     return refund
-
-
-def giveback_reference(refund: Refund) -> str:
-    """The reference of the entry that takes a lost sink's price from a household or the sponsor, for the buyer."""
-    return f"giveback:{refund.number}"
 
 
 def _paid_by(order: Order) -> Payment:
     """The payment that was shared among the households; others of the order were sent back."""
     for payment in order.payments.filter(state=Payment.State.CAPTURED):
-        if ledger.balance_of_entry(f"capture:{payment.reference}", Account.Kind.HOUSEHOLD):
+        if ledger.balance_of_entry(capture_reference(payment), Account.Kind.HOUSEHOLD):
             return payment
     raise RuntimeError(f"order {order.pk} is paid by no payment; run audit")
 
@@ -131,7 +129,7 @@ def _owed_by(sink_id: int, payment: Payment) -> str:
         if not came.same_household:
             return replacement_reference(came.old_sink_id)
         sink_id = came.old_sink_id
-    return f"capture:{payment.reference}"
+    return capture_reference(payment)
 
 
 def _renew_certificate(order: Order) -> None:

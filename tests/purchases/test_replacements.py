@@ -14,6 +14,7 @@ from carbonsink.states import move
 from payouts.runs import run_payouts
 from purchases import certificates, losses, payments, replacements, tasks
 from purchases.models import Certificate, Refund, Replacement, SinkRelease
+from purchases.proceeds import proceeds
 from tests import factories
 from tests.payouts import money
 from tests.purchases import books
@@ -189,6 +190,42 @@ def test_a_stand_in_that_dies_too_is_replaced_or_refunded_in_its_turn() -> None:
     assert (owed(first), owed(second)) == (300, 0)
     assert books.balances() == {"gateway": 300, "household": -300, "refunds": -300, "sponsor": 300}
     assert Certificate.objects.filter(order=order).count() == 3
+    books.all_is_well()
+
+
+def test_what_a_paid_household_got_stays_when_the_stand_in_of_another_one_dies() -> None:
+    first, second = factories.market(1, 1)
+    factories.account(first)
+    order = factories.paid_order(tree=first.trees.get())
+    money.settle(1000)
+    run_payouts()
+    leave(first.trees.get())
+    sweep()
+    leave(second.trees.get())
+    sweep()
+    assert state_of(order) == "refunded"
+    assert (owed(first), owed(second)) == (0, 0)
+    assert money.payouts() == [(first.pk, 300, "approved")]
+    # Of the buyer's money nothing waits: it went to the first household. The sponsor's went to the buyer.
+    where = proceeds(order)
+    assert (where.waiting_fen, where.on_the_way_fen, where.arrived_fen) == (0, 300, 0)
+    assert {line.account.code: line.fen for line in Line.objects.filter(entry__kind="giveback")} == {
+        f"household:{second.pk}": 300,
+        "refunds": -300,
+    }
+    books.all_is_well()
+
+
+def test_a_household_that_gave_everything_back_gets_no_empty_payout(settings: Any) -> None:
+    settings.PAYOUT_MINIMUM_FEN = 0
+    (owner,) = factories.market(1)
+    factories.account(owner)
+    money.settle(1000)
+    factories.paid_order(1)
+    leave(owner.trees.get())
+    sweep()
+    assert run_payouts().payouts == 0
+    assert money.payouts() == []
     books.all_is_well()
 
 
