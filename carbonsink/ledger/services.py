@@ -1,6 +1,6 @@
 """The ledger's verbs. An entry is written whole, in one INSERT, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Sum
@@ -26,6 +26,14 @@ def household_code(household_id: int) -> str:
 def open_household_account(household_id: int) -> Account:
     """Opens the payable account of a household, when the household is registered."""
     return Account.objects.create(code=household_code(household_id), kind=Account.Kind.HOUSEHOLD, owner=household_id)
+
+
+def open_household_accounts(household_ids: Iterable[int]) -> None:
+    """Opens the payable accounts of many households."""
+    Account.objects.bulk_create(
+        (Account(code=household_code(pk), kind=Account.Kind.HOUSEHOLD, owner=pk) for pk in household_ids),
+        batch_size=2_000,
+    )
 
 
 def post(reference: str, kind: str, amounts: Mapping[Account, int]) -> Entry:

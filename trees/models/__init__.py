@@ -2,7 +2,7 @@
 
 from trees.models.growth import Correction, Inspection
 from trees.models.households import Consent, ConsentText, Household
-from trees.models.imports import Import
+from trees.models.imports import Import, ImportProblem
 from trees.models.photos import Photo, PhotoMarks, Upload, UploadPart
 from trees.models.places import Boundary, Division, Programme, Species
 from trees.models.reviews import Flag, Review, SecondLook, SecondLookDraw
@@ -18,6 +18,7 @@ __all__ = [
     "Flag",
     "Household",
     "Import",
+    "ImportProblem",
     "Inspection",
     "Photo",
     "PhotoMarks",

@@ -51,3 +51,21 @@ class Import(Stateful):
 
     def __str__(self) -> str:
         return f"{self.file_name} ({self.pk})"
+
+
+class ImportProblem(models.Model):
+    """Why a row of a file is refused; `value` is shown to others, so personal data is masked in it."""
+
+    batch = models.ForeignKey(Import, models.CASCADE, related_name="problems")
+    line = models.PositiveIntegerField(_("line"))
+    column = models.CharField(_("column"), max_length=20)
+    value = models.CharField(_("value"), max_length=80, blank=True)
+    code = models.CharField(max_length=30)
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("problem of an import")
+        verbose_name_plural = _("problems of imports")
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "line", "column", "code"], name="trees_importproblem_once")
+        ]

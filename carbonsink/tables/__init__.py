@@ -1,10 +1,15 @@
-"""Reading CSV files that people send: rows with their line number, and errors that name both."""
+"""Reading tables that people send: lists of the platform's own kind (`read_csv`), and anybody's CSV files and
+workbooks (`open_table`): rows of text with their line number, whatever they were stored as."""
 
 import csv
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from django.core.management.base import CommandError
+
+from carbonsink.tables.opening import Table, open_table
+
+__all__ = ["Table", "open_table", "read_csv"]
 
 
 def read_csv(path: Path, columns: list[str], optional: Collection[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:

@@ -1,0 +1,127 @@
+"""python -m bench [--scale 0.01] [--rounds 3] [--case NAME …] [--json FILE] [--dir .bench]
+
+Runs our doors beside the floor on embedded servers of its own, shows a table, and exits 1 when a goal is missed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Result, Setting
+from carbonsink import embedded
+
+Case = Callable[[Setting], Result]
+
+
+def cases() -> dict[str, Case]:
+    """All cases in the order in which they run: what one leaves behind, the next may need."""
+    from bench.cases import imports, photos
+
+    return {"households.import": imports.households, "trees.import": imports.trees, "photo.12mp": photos.photo}
+
+
+def main(arguments: list[str]) -> int:
+    """Parse the command line, run the cases, and give the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--scale", type=float, default=0.01, help="part of the whole world (default 0.01)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is measured (default 3)")
+    parser.add_argument("--case", action="append", help="only this case and those it needs; may be repeated")
+    parser.add_argument("--json", type=Path, help="also write the results here")
+    parser.add_argument("--dir", type=Path, default=Path(".bench"), help="where everything lies; emptied at the end")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        with embedded.start(options.dir / "servers", fresh=True) as servers:
+            results = run(options, servers.environment, console)
+    except (embedded.EmbeddedError, RuntimeError) as error:
+        console.print(str(error), style="red")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        clean_up(options.dir)
+    show(results, options)
+    if options.json:
+        options.json.write_text(json.dumps([result.as_json() for result in results], indent=2) + "\n")
+    return 0 if all(result.ok for result in results) else 1
+
+
+def run(options: argparse.Namespace, servers: dict[str, str], console: Console) -> list[Result]:
+    """All wanted cases on servers that are up."""
+    from bench.database import Databases, prepare
+    from bench.world import World
+
+    files = options.dir / "files"
+    files.mkdir(exist_ok=True)
+    databases = Databases(servers.get("DATABASE_URL") or os.environ["DATABASE_URL"])
+    os.environ |= servers | {
+        "DEPLOYMENT": "test",
+        "DJANGO_SETTINGS_MODULE": "carbonsink.settings",
+        "DATABASE_URL": databases.url(databases.fresh("bench_divisions")),
+        "MEDIA_ROOT": str(files / "media"),
+    }
+    import django
+
+    django.setup()
+    with console.status("") as status:
+        status.update("making the world")
+        prepare(World(options.scale))
+        results = []
+        for name, case in cases().items():
+            if options.case and not any(name == wanted or needs(wanted, name) for wanted in options.case):
+                continue
+            setting = Setting(
+                scale=options.scale,
+                rounds=options.rounds,
+                directory=files,
+                databases=databases,
+                say=lambda line, name=name: console.log(f"{name}: {line}"),
+            )
+            status.update(name)
+            results.append(case(setting))
+    return results
+
+
+def needs(wanted: str, other: str) -> bool:
+    """Whether a case needs what another one leaves behind."""
+    return (wanted, other) == ("trees.import", "households.import")
+
+
+def show(results: list[Result], options: argparse.Namespace) -> None:
+    """The table."""
+    table = Table(
+        title=f"SCALE={options.scale:g}, medians of {options.rounds}, {platform.machine()}, {os.cpu_count()} cores"
+    )
+    for heading in ("case", "ours", "floor", "ratio", "goal", "also", "ok"):
+        table.add_column(heading, justify="left" if heading in ("case", "also") else "right")
+    for result in results:
+        also = [f"{name} {value:,}" for name, value in result.figures.items()]
+        also += [f"{name} {value:g} ≤ {most:g}" for name, (value, most) in result.limits.items()]
+        table.add_row(
+            result.case,
+            f"{result.ours_s:.3f} s",
+            f"{result.floor_s:.3f} s",
+            f"{result.ratio:.2f} ×",
+            f"≤ {result.goal:g} ×" if result.goal else "–",
+            ", ".join(also),
+            "yes" if result.ok else "NO",
+        )
+    Console().print(table)
+
+
+def clean_up(directory: Path) -> None:
+    """Removes what the run left."""
+    shutil.rmtree(directory / "files", ignore_errors=True)
+    embedded.remove(directory / "servers")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""One module for each case; `bench.__main__` lists them."""
