@@ -6,11 +6,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from carbonsink.admin import ReadOnlyMixin
+from trees.import_admin import ImportAdmin
 from trees.models import (
     ConsentText,
     Division,
     Flag,
     Household,
+    Import,
     Programme,
     Review,
     SecondLook,
@@ -19,6 +21,8 @@ from trees.models import (
     Tree,
 )
 from trees.second_looks import agreement
+
+admin.site.register(Import, ImportAdmin)
 
 
 @admin.register(Division)

@@ -9,7 +9,8 @@ from django.utils import timezone
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
 from trees import growth, photos, second_looks, similarity, uploads
-from trees.models import Photo
+from trees.imports import uploads as imported_files
+from trees.models import Import, Photo
 
 log = structlog.get_logger(__name__)
 
@@ -59,3 +60,9 @@ def draw_second_looks() -> None:
 def expire_trees() -> None:
     """Ends the trees whose vintages are over. Every night: only the first one of a year finds many."""
     log.info("trees_expired", trees=growth.expire_trees())
+
+
+@shared_task
+def load_upload(import_id: int, partial: bool | None) -> None:
+    """Reads, checks and (with `partial` given) stores a file of the admin. Twice does no harm: each phase runs once."""
+    imported_files.load_in_background(Import.objects.get(pk=import_id), partial)

@@ -41,6 +41,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "trees.review": "v",
         "trees.secondlook": "v",
         "trees.secondlookdraw": "v",
+        "trees.import": "va",
         "purchases.tariff": "vac",
         "purchases.stock": "v",
         "purchases.order": "v",

@@ -28,7 +28,7 @@ class Unreadable(Exception):
 def plain(text: str) -> str:
     """The text narrowed (NFKC), without invisible characters, with single spaces. Unreadable("formula") for a formula
     that has no value."""
-    if not (text.isascii() and text.isprintable()):
+    if not (text.isascii() and text.isprintable()) or "  " in text:
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
         text = " ".join(text.split())
     text = text.strip()
@@ -61,7 +61,7 @@ def parse_decimal(text: str, places: int, units: tuple[str, ...] = ()) -> Decima
         value = Decimal(lowered) if lowered.isascii() and len(lowered) <= 40 and "_" not in lowered else None
     except InvalidOperation:
         value = None
-    if value is None or not value.is_finite() or abs(value) >= 10**9:
+    if value is None or not value.is_finite() or value.adjusted() >= 9:
         raise Unreadable("not_a_number")
     return round(value, places)
 

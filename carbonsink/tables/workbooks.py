@@ -44,6 +44,7 @@ class Oddities:
     uncomputed: set[tuple[int, int]] = field(default_factory=set)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
     rows: int = 1
+    columns: int = 1
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def _path_of_sheet(archive: zipfile.ZipFile, name: str, sheet: str) -> str:
     book = _parse(archive, "xl/workbook.xml")
     targets = {link.get("Id"): link.get("Target", "") for link in _parse(archive, "xl/_rels/workbook.xml.rels")}
     sheets = {}
-    for node in book.iter("{*}sheet"):
+    for node in book.iterfind(".//{*}sheet"):
         key = next((value for attribute, value in node.items() if attribute.endswith("}id")), "")
         sheets[node.get("name", "")] = targets.get(key, "")
     if sheet and sheet not in sheets:
@@ -152,6 +153,9 @@ def _note(node: Element, found: Oddities) -> None:
         found.merged.append((int(top or 1), int(bottom or 1), int(left or 1), int(right or 1)))
     elif node.tag.endswith("}row"):
         found.rows = max(found.rows, int(node.get("r") or 0))
+        if len(node):
+            _left, _top, last, _bottom = range_boundaries(node[-1].get("r") or f"A{len(node)}")
+            found.columns = min(MOST_COLUMNS, max(found.columns, int(last or 1), len(node)))
         for cell in node:
             if cell.find("{*}f") is not None and not (cell.findtext("{*}v") or "").strip():
                 column, row, _right, _bottom = range_boundaries(cell.get("r", ""))
@@ -161,7 +165,7 @@ def _note(node: Element, found: Oddities) -> None:
 def _rows(sheet: Any, oddities: Oddities) -> Rows:
     sheet.reset_dimensions()  # What a file says of its own size is often wrong.
     merged, spread = _by_first_row(oddities), {}
-    for line, values in enumerate(sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True), start=1):
+    for line, values in enumerate(sheet.iter_rows(max_col=oddities.columns, values_only=True), start=1):
         cells = [_as_text(value) for value in values]
         while cells and not cells[-1] and (line, len(cells)) not in oddities.uncomputed:
             cells.pop()

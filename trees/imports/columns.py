@@ -88,11 +88,11 @@ def _simplified(heading: str) -> str:
     return _UNIT.sub("", _NO_LETTERS.sub("", unicodedata.normalize("NFKC", heading)).lower())
 
 
-def find_heading(table: Table, columns: Sequence[Column], given: dict[str, str]) -> Heading:
+def find_heading(table: Table, columns: Sequence[Column], given: dict[str, str], *, by_hand: bool = False) -> Heading:
     """The file's heading: of its first lines the one in which most columns are recognised.
 
     `given` are names of columns that somebody mapped by hand. Raises DomainError when a given name is not there, or
-    two columns mean the same.
+    two columns mean the same; with `by_hand`, somebody is about to choose, and the first of them will do.
     """
     unknown = sorted(set(given) - {column.name for column in columns})
     if unknown:
@@ -118,7 +118,7 @@ def find_heading(table: Table, columns: Sequence[Column], given: dict[str, str])
                 % {"name": theirs, "names": ", ".join(filter(None, names))},
             )
     doubled = [numbers for numbers in places.values() if len(numbers) > 1]
-    if doubled:
+    if doubled and not by_hand:
         first, second = (names[number] for number in doubled[0][:2])
         raise DomainError(
             "bad_mapping",

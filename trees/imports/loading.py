@@ -43,16 +43,10 @@ def begin_import(kind: Import.Kind, table: Table, *, by: User, given: dict[str, 
     """
     check_may_import(by)
     heading = find_heading(table, KINDS[kind].columns, given)
-    known = Import.objects.filter(kind=kind, sha256=table.sha256).exclude(state=Import.State.CANCELLED).first()
+    known = known_import(kind, table, by=by)
     if known is not None and known.state == Import.State.STORED:
         return known, heading
     check_complete(heading, KINDS[kind].columns, KINDS[kind].one_of)
-    if known is not None and known.imported_by_id != by.pk:
-        raise DomainError(
-            "import_of_another",
-            _("%(name)s is loading this file. Ask them to finish or to cancel it.") % {"name": known.imported_by.name},
-            status=409,
-        )
     if known is not None and known.state != Import.State.STAGING:
         if known.mapping == heading.mapping and staging.is_whole(known):
             return known, heading
@@ -64,6 +58,18 @@ def begin_import(kind: Import.Kind, table: Table, *, by: User, given: dict[str, 
         known.mapping = heading.mapping
         known.save(update_fields=["mapping"])
     return known, heading
+
+
+def known_import(kind: Import.Kind, table: Table, *, by: User) -> Import | None:
+    """The import of this file that is under way or stored. DomainError when somebody else has it under way."""
+    known = Import.objects.filter(kind=kind, sha256=table.sha256).exclude(state=Import.State.CANCELLED).first()
+    if known is not None and known.state != Import.State.STORED and known.imported_by_id != by.pk:
+        raise DomainError(
+            "import_of_another",
+            _("%(name)s is loading this file. Ask them to finish or to cancel it.") % {"name": known.imported_by.name},
+            status=409,
+        )
+    return known
 
 
 def new_import(kind: Import.Kind, table: Table, *, by: User, heading: Heading) -> Import:
