@@ -56,6 +56,11 @@ audit: venv  ## Check every statement that is always true, on the demo's databas
 test: venv  ## The tests, on embedded servers (ARGS="-k name")
 	@exec $(PY) -m pytest -n auto $(ARGS)
 
+SCALE := 0.01
+.PHONY: bench
+bench: venv  ## How fast the doors are beside bare SQL and Pillow (SCALE=1 is the whole world, ARGS="--json out.json")
+	@exec $(PY) -m bench --scale $(SCALE) $(ARGS)
+
 .PHONY: lint
 lint: venv  ## Style, types, templates, missing migrations
 	@failed=""; \
@@ -104,6 +109,6 @@ lock:  ## Write both lock files anew from pyproject.toml (UV_ARGS=--upgrade for 
 
 .PHONY: clean
 clean:  ## Remove venvs and caches (DATA=1: the data of the demo and of the tests too)
-	@$(if $(filter-out 0 no,$(DATA)),$(FIND_PYTHON); for data in $(DIR) .test; do "$$python" -m carbonsink.embedded remove --dir $$data; done;) \
-	rm -rf $(VENV) .venv-lock .venv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results staticfiles; \
+	@$(if $(filter-out 0 no,$(DATA)),$(FIND_PYTHON); for data in $(DIR) .test .bench/servers; do "$$python" -m carbonsink.embedded remove --dir $$data; done;) \
+	rm -rf $(VENV) .venv-lock .venv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .bench test-results staticfiles; \
 	find . -name __pycache__ -type d -prune -not -path './.git/*' -exec rm -rf {} +

@@ -10,6 +10,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -37,17 +38,33 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", type=Path, help="also write the results here")
     parser.add_argument("--dir", type=Path, default=Path(".bench"), help="where everything lies; emptied at the end")
     options = parser.parse_args(arguments)
-    console = Console(stderr=True)
     try:
-        with embedded.start(options.dir / "servers", fresh=True) as servers:
-            results = run(options, servers.environment, console)
+        results = measure(options)
     except (embedded.EmbeddedError, RuntimeError) as error:
-        console.print(str(error), style="red")
+        Console(stderr=True).print(str(error), style="red")
         return 1
     except KeyboardInterrupt:
         return 130
+    return conclude(results, options)
+
+
+def measure(options: argparse.Namespace) -> list[Result]:
+    """Runs the cases on servers of their own, of which nothing is left afterwards."""
+    for variable in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(variable, None)  # Nobody else's database is measured, let alone emptied.
+    servers = embedded.start(options.dir / "servers", fresh=True)
+    try:
+        with servers:
+            return run(options, servers.environment, Console(stderr=True))
     finally:
-        clean_up(options.dir)
+        shutil.rmtree(options.dir / "files", ignore_errors=True)
+        embedded.remove(options.dir / "servers")
+        with suppress(OSError):
+            options.dir.rmdir()  # Unless somebody keeps something there.
+
+
+def conclude(results: list[Result], options: argparse.Namespace) -> int:
+    """The table, the JSON if it was asked for, and the exit code: 1 when a goal is missed."""
     show(results, options)
     if options.json:
         options.json.write_text(json.dumps([result.as_json() for result in results], indent=2) + "\n")
@@ -61,7 +78,7 @@ def run(options: argparse.Namespace, servers: dict[str, str], console: Console) 
 
     files = options.dir / "files"
     files.mkdir(exist_ok=True)
-    databases = Databases(servers.get("DATABASE_URL") or os.environ["DATABASE_URL"])
+    databases = Databases(servers["DATABASE_URL"])
     os.environ |= servers | {
         "DEPLOYMENT": "test",
         "DJANGO_SETTINGS_MODULE": "carbonsink.settings",
@@ -115,12 +132,6 @@ def show(results: list[Result], options: argparse.Namespace) -> None:
             "yes" if result.ok else "NO",
         )
     Console().print(table)
-
-
-def clean_up(directory: Path) -> None:
-    """Removes what the run left."""
-    shutil.rmtree(directory / "files", ignore_errors=True)
-    embedded.remove(directory / "servers")
 
 
 if __name__ == "__main__":

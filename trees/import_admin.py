@@ -39,7 +39,7 @@ class MappingForm(forms.Form):
         choices = [("", gettext("— not in the file —")), *((name, name) for name in found.heading.names if name)]
         for column in kind_of(batch).columns:
             self.fields[column.name] = forms.ChoiceField(
-                label=column.label,
+                label=str(column.label),
                 choices=choices,
                 required=column.required,
                 initial=found.heading.mapping.get(column.name, ""),
@@ -52,9 +52,9 @@ class ImportAdmin(ReadOnlyMixin, ModelAdmin):
     list_filter = ["kind", "state"]
     list_select_related = ["imported_by"]
 
-    def has_add_permission(self, request: HttpRequest, *args: object) -> bool:
+    def has_add_permission(self, *args: object) -> bool:
         """Who may add imports, may load files."""
-        return bool(request.user.has_perm("trees.add_import"))
+        return bool(super(ReadOnlyMixin, self).has_add_permission(*args))
 
     def get_urls(self) -> list[URLPattern]:
         report = path("<int:pk>/report.csv", self.admin_site.admin_view(self.report), name="trees_import_report")

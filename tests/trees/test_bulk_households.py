@@ -36,7 +36,7 @@ def test_households_are_stored_as_if_registered_one_by_one(officer: User, tmp_pa
     rows = [household_row(500), household_row(501, village=factories.OTHER_VILLAGE), household_row(502)]
     file = households_file(tmp_path, *rows)
     returncode, said = run("import_households", file, officer)
-    assert (returncode, said.splitlines()[-1]) == (0, "3 of 3 rows stored as households.")
+    assert (returncode, said.splitlines()[-1]) == (0, "3 of 3 rows stored.")
     made = list(Household.objects.exclude(pk=first.pk).order_by("pk"))
     assert sorted(str(household) for household in made) == [
         f"{factories.OTHER_VILLAGE}-001", f"{factories.VILLAGE}-002", f"{factories.VILLAGE}-003",

@@ -39,7 +39,7 @@ def test_trees_wait_for_photo_and_reviewer_under_numbers_that_go_on(
     before = factories.tree(household, photo=False)
     rows = [tree_row(household, dbh_cm=f"{5 + n / 10}") for n in range(12)]
     file = write_csv(tmp_path / "trees.csv", TREE_HEADING, *rows)
-    assert run("import_trees", file, officer) == (0, "12 of 12 rows stored as trees.\n")
+    assert run("import_trees", file, officer) == (0, "12 of 12 rows stored.\n")
     trees = list(Tree.objects.exclude(pk=before.pk).order_by("ordinal"))
     assert [tree.ordinal for tree in trees] == list(range(2, 14))
     assert [tree.number for tree in trees] == [
@@ -120,7 +120,7 @@ def test_one_bad_row_keeps_all_out_and_partial_lets_the_good_ones_in(
     ]
     returncode, said = run("import_trees", file, officer, "--partial")
     assert returncode == 1
-    assert "2 of 4 rows stored as trees." in said
+    assert "2 of 4 rows stored." in said
     assert list(Tree.objects.order_by("ordinal").values_list("ordinal", flat=True)) == [1, 2]
     assert [batch.state for batch in Import.objects.order_by("pk")] == ["cancelled", "stored"]
     assert no_staging_left()
@@ -300,7 +300,7 @@ def test_columns_are_mapped_by_hand_and_doubles_are_refused(
     maps = ["--map=household=哪家", "--map=species=什么树", "--map=dbh_cm=dbh"]
     returncode, said = run("import_trees", file, officer, *maps)
     assert (returncode, said) == (
-        0, "Columns that were not used: 胸径, 备注.\n1 of 1 rows stored as trees.\n",
+        0, "Columns that were not used: 胸径, 备注.\n1 of 1 rows stored.\n",
     )  # fmt: skip
     assert Tree.objects.get().dbh_cm == 9
     assert Import.objects.get().mapping["species"] == "什么树"

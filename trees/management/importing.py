@@ -114,7 +114,7 @@ class ImportCommand(BaseCommand):
         stored, read = batch.rows_stored, batch.rows_read
         if batch.state == Import.State.STORED:
             self.after_storing(batch, table, heading, options)
-            self.stdout.write(f"{stored} of {read} rows stored as {self.kind.label}.")
+            self.stdout.write(f"{stored} of {read} rows stored.")
         else:
             loading.cancel_import(
                 batch, by=batch.imported_by, reason="dry run" if options["dry_run"] else "rows refused"
