@@ -1,4 +1,4 @@
-"""Files that come by the admin: kept encrypted while somebody looks at them; large ones are loaded by a task."""
+"""Files that come by the admin: kept encrypted while somebody looks; large ones are loaded by a task."""
 
 import io
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trees', '0004_registry_guards'),
+        ('trees', '0009_similarity'),
     ]
 
     operations = [
