@@ -20,8 +20,9 @@ from carbonsink.accounts.roles import REVIEWER
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
 from carbonsink.pages import form_page
-from trees import desk, evidence, history, review, surroundings
+from trees import desk, history, review, surroundings
 from trees import second_looks as looks
+from trees.flags import explain, open_flags, settle_household
 from trees.forms import DecisionForm, HouseholdNoteForm, SecondLookForm
 from trees.models import Division, Flag, Household, Review, SecondLook, Tree
 
@@ -131,7 +132,7 @@ def _said(tree: Tree, decision: str, queue: desk.Queue) -> str:
 def _on_the_desk(tree: Tree, queue: desk.Queue, look: SecondLook | None = None) -> dict[str, Any]:
     """What the page of one tree shows beside its form."""
     previous, following = queue.position(tree) if look is None else (None, None)
-    flags = [(flag, evidence.explain(flag), _metres(tree, flag)) for flag in evidence.open_flags(tree)]
+    flags = [(flag, explain(flag), _metres(tree, flag)) for flag in open_flags(tree)]
     home = tree.household
     states = Counter(home.trees.values_list("state", flat=True))
     return {
@@ -172,7 +173,7 @@ def household_flags(request: HttpRequest, public_id: str) -> HttpResponse:
     sent.is_valid()  # What is missing is said by the service.
     tree = household.trees.filter(number=sent.cleaned_data.get("tree", "")).first()
     try:
-        evidence.settle_household(household, by=signed_in(request), note=sent.cleaned_data.get("note", ""))
+        settle_household(household, by=signed_in(request), note=sent.cleaned_data.get("note", ""))
     except DomainError as error:
         messages.error(request, error.message)
     else:

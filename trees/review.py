@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.states import move, move_many
-from trees import evidence
+from trees import flags
 from trees.models import Consent, Enrolment, Flag, Household, Photo, Review, Tree
 
 MOST_AT_ONCE = 500
@@ -232,7 +232,7 @@ def _decide(trees: list[Any], decision: str, reviewer: User, reason: str = "", n
     reviews = Review.objects.bulk_create(
         Review(tree=tree, reviewer=reviewer, decision=decision, reason=reason, note=note.strip()) for tree in trees
     )
-    evidence.settle(reviews, by=reviewer)
+    flags.settle(reviews, by=reviewer)
     approved = decision == Review.Decision.APPROVED
     to = Tree.State.APPROVED if approved else Tree.State.REJECTED
     move_many(Tree.objects.filter(pk__in=[tree.pk for tree in trees]), to, by=reviewer, reason=reason)

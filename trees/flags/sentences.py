@@ -1,7 +1,10 @@
 """A flag's evidence as a sentence that a reviewer reads."""
 
 from collections.abc import Callable
+from datetime import datetime
 
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
@@ -120,7 +123,40 @@ def _shared_id(flag: Flag) -> str:
     }
 
 
+def _same_photo(flag: Flag) -> str:
+    return _("The file is the same as that of tree %(number)s.") % {"number": _number(flag)}
+
+
+def _near_photo(flag: Flag) -> str:
+    seen = flag.evidence
+    if seen["mirrored"]:
+        text = _("Mirrored, %(points)s points are where the photo of tree %(number)s has them (%(percent)s %%).")
+    else:
+        text = _("%(points)s points are where the photo of tree %(number)s has them (%(percent)s %%).")
+    return text % {"points": seen["points"], "number": _number(flag), "percent": seen["share_percent"]}
+
+
+def _photo_time(flag: Flag) -> str:
+    seen = flag.evidence
+    return _("By the camera's clock it was taken on %(at)s, %(hours)s hours off what was recorded.") % {
+        "at": date_format(timezone.localtime(datetime.fromisoformat(seen["taken_at"])), "SHORT_DATETIME_FORMAT"),
+        "hours": seen["hours"],
+    }
+
+
+def _photo_place(flag: Flag) -> str:
+    seen = flag.evidence
+    return _("By the camera it was taken %(m)s m from the recorded position (accuracy %(accuracy)s).") % {
+        "m": seen["distance_m"],
+        "accuracy": _accuracy(seen["accuracy_m"]),
+    }
+
+
 SENTENCES: dict[str, Callable[[Flag], str]] = {
+    Flag.Kind.SAME_PHOTO: _same_photo,
+    Flag.Kind.NEAR_PHOTO: _near_photo,
+    Flag.Kind.PHOTO_TIME: _photo_time,
+    Flag.Kind.PHOTO_PLACE: _photo_place,
     Flag.Kind.TOO_CLOSE: _too_close,
     Flag.Kind.OUTSIDE_VILLAGE: _outside,
     Flag.Kind.PACE: _pace,
