@@ -112,13 +112,15 @@ def tree_data(**changes: Any) -> dict[str, Any]:
     species, _ = Species.objects.get_or_create(
         scientific_name="Cunninghamia lanceolata", defaults={"name_zh": "杉木", "name_en": "Chinese fir"}
     )
+    # No two on the same spot: 20 m apart, and together within a kilometre.
+    north, east = divmod(next(_numbers) % 1600, 40)
     return {
         "client_uuid": uuid.uuid4(),
         "species": species,
         "dbh_cm": Decimal("7.5"),
         "planted_year": None,
-        "lon": Decimal("108.921000"),
-        "lat": Decimal("25.912000"),
+        "lon": Decimal("108.921000") + east * Decimal("0.0002"),
+        "lat": Decimal("25.912000") + north * Decimal("0.0002"),
         "accuracy_m": 8,
         "measured_on": timezone.localdate(),
         **changes,

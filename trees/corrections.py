@@ -14,7 +14,7 @@ from carbonsink.errors import DomainError
 from carbonsink.states import move
 from trees import flags
 from trees.models import Correction, Household, Species, Tree
-from trees.registration import check_consent, check_measurement, check_position
+from trees.registration import check_consent, check_measurement, check_position, device_time
 
 # From these a corrected tree goes to the reviewers again; a submitted one is with them already.
 SENT_AGAIN = (Tree.State.REJECTED, Tree.State.EXPIRED, Tree.State.WITHDRAWN)
@@ -53,7 +53,7 @@ def correct_tree(
         if not _is_known(locked, revision, digest, sent):
             _check_correctable(locked, household, measured_on)
             check_measurement(household.programme, dbh_cm, planted_year, lon, lat, measured_on)
-            _store(locked, officer, digest, {**sent, "captured_at": captured_at})
+            _store(locked, officer, digest, {**sent, "captured_at": device_time(captured_at)})
             flags.look_at_trees([locked.pk], by=officer)
     tree.refresh_from_db()
     return tree

@@ -3,7 +3,7 @@ same content gives the same record, with other content a 409."""
 
 import uuid
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,8 @@ from trees import flags, signatures
 from trees.eligibility import check_eligible
 from trees.models import Consent, ConsentText, Division, Household, Programme, Species, Tree
 from trees.numbers import tree_number
+
+FIRST_DAY = datetime(2018, 7, 8, tzinfo=UTC)
 
 
 def _next_ordinal(owner: models.Model, counter: str, sentence: str) -> int:
@@ -225,6 +227,14 @@ def check_measurement(
     return lon, lat
 
 
+def device_time(told: datetime | None) -> datetime | None:
+    """When the device recorded something, or None when its clock cannot have been right: it is ahead by more than a
+    day, or behind the day on which the first scheme began (8 July 2018)."""
+    if told is None or not FIRST_DAY <= told <= timezone.now() + timedelta(days=1):
+        return None
+    return told
+
+
 def check_consent(household: Household) -> None:
     """DomainError unless a consent of the household is in force."""
     if not household.consents.filter(withdrawn_at__isnull=True).exists():
@@ -271,7 +281,7 @@ def register_tree(
             lat=lat,
             accuracy_m=accuracy_m,
             measured_on=measured_on,
-            captured_at=captured_at,
+            captured_at=device_time(captured_at),
             registered_by=officer,
             measured_by=officer,
         )

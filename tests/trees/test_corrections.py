@@ -1,6 +1,6 @@
 """Trees that are corrected: what was there is kept, the reviewers see the tree again, and nobody overwrites anybody."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -166,6 +166,24 @@ def test_who_corrected_a_tree_cannot_approve_it(field: Client, rejected: Tree, r
     assert (answer.status_code, answer.json()["code"]) == (403, "same_person")
     assert post(signed_in(reviewer), f"trees/{rejected.number}/approve", {}).status_code == 200
     assert (Enrolment.objects.get().measured_by, Enrolment.objects.get().dbh_cm) == (both, Decimal("8.1"))
+
+
+@pytest.mark.parametrize(
+    ("clock", "kept"),
+    [
+        ("2026-01-02T03:04:05+08:00", "2026-01-01T19:04:05+00:00"), ("1970-01-01T00:00:00Z", None),
+        ("2999-12-31T23:59:59Z", None), (None, None),
+    ],
+)  # fmt: skip
+def test_a_device_s_clock_that_cannot_be_right_says_nothing(
+    field: Client, tree: Tree, clock: str | None, kept: str | None
+) -> None:
+    sent = tree_body(tree.household, captured_at=clock)
+    number = post(field, "trees", sent).json()["number"]
+    assert post(field, "trees", sent).json()["number"] == number
+    assert put(field, tree, body(tree, dbh_cm="8.0", captured_at=clock)).json()["revision"] == 2
+    for found in Tree.objects.all():
+        assert found.captured_at == (datetime.fromisoformat(kept) if kept else None)
 
 
 WRONG = {

@@ -10,6 +10,16 @@ from rest_framework import serializers
 from trees.models import Household, Inspection, Photo, Review, Species, Tree
 
 
+class DeviceTimeField(serializers.DateTimeField):
+    """A time by a device's clock. The plain field fails where the year 1 or 9999 has another zone's neighbour."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        try:
+            return super().to_internal_value(value)
+        except OverflowError:
+            self.fail("overflow")
+
+
 class HouseholdIn(serializers.Serializer):
     """A household as a device sends it."""
 
@@ -24,7 +34,7 @@ class HouseholdIn(serializers.Serializer):
     tenure_number = serializers.CharField(max_length=60, allow_blank=True, default="")
     consent_version = serializers.CharField(max_length=20)
     consent_signed = serializers.BooleanField()
-    consent_signed_at = serializers.DateTimeField(
+    consent_signed_at = DeviceTimeField(
         allow_null=True, default=None, help_text=_("When it was signed, by the device's clock.")
     )
     signature = serializers.CharField(
@@ -73,7 +83,7 @@ class MeasurementIn(serializers.Serializer):
     lat = serializers.DecimalField(8, 6, min_value=-90, max_value=90, allow_null=True, default=None)
     accuracy_m = serializers.IntegerField(min_value=0, max_value=32000, allow_null=True, default=None)
     measured_on = serializers.DateField()
-    captured_at = serializers.DateTimeField(
+    captured_at = DeviceTimeField(
         allow_null=True, default=None, help_text=_("When the device recorded the tree, by its own clock.")
     )
 
