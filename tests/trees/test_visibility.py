@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
@@ -23,9 +24,11 @@ OFFICER, REVIEWER, FINANCE = roles.OFFICER, roles.REVIEWER, roles.FINANCE
 PUBLIC = {
     "trees:picture": "re-encoded pictures without metadata",
     "payouts:household": "the page of the household's paper",
+    "trees:field-worker": "the field app's service worker, also for a phone whose officer is signed out",
+    "trees:field-manifest": "the field app's name and icon",
 }
 # Guarded ones whose object takes some making: with the tests of what they are for.
-ELSEWHERE = {"trees:second-look": "tests/trees/test_second_looks.py"}
+ELSEWHERE = {"trees:second-look": "tests/trees/test_second_looks.py", "trees:report": "tests/trees/test_reports.py"}
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
 # household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
 # may be nothing ("drawn") or lead elsewhere ("next").
@@ -39,6 +42,12 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET trees:correct-tree": ("officer/trees/{number}/correct/", {OFFICER}, "object"),
     "POST trees:correct-tree": ("officer/trees/{number}/correct/", {OFFICER}, "object"),
     "GET trees:tags": ("officer/households/{household}/tags.pdf", {OFFICER}, "object"),
+    "GET trees:withdrawal": ("officer/households/{household}/withdrawal/", {OFFICER}, "object"),
+    "POST trees:withdrawal": ("officer/households/{household}/withdrawal/", {OFFICER}, "object"),
+    "GET trees:due": ("officer/inspections/", {OFFICER}, "drawn"),
+    "GET trees:due-list": ("officer/inspections/due.json", {OFFICER}, "drawn"),
+    "GET trees:field": ("field/", {OFFICER}, "drawn"),
+    "GET trees:reports": ("review/reports/", {REVIEWER}, "drawn"),
     "GET trees:review": ("review/", {REVIEWER}, "own"),
     "GET trees:review-tree": ("review/{number}/", {REVIEWER}, "object"),
     "POST trees:review-tree": ("review/{number}/", {REVIEWER}, "object"),
@@ -109,6 +118,7 @@ def body(name: str, world: World) -> dict[str, Any]:
         "POST trees:new-household": household_form, "POST api-households": household_body,
         "POST trees:new-tree": lambda: {**tree_form(), "photo": SimpleUploadedFile("x.jpg", CONTENT)},
         "POST trees:correct-tree": lambda: correction, "POST trees:review-tree": lambda: {"decision": "rejected", "reason": "bad_photo"},
+        "POST trees:withdrawal": lambda: {"on": str(timezone.localdate()), "reason": "moved", "sure": "on"},
         "POST payouts:new-account": lambda: {**account, "is_card": "True"},
         "POST api-trees": lambda: tree_body(world.household),
         "PUT api-tree": lambda: {**tree_body(world.household, dbh_cm="8.0"), "revision": 1},

@@ -86,9 +86,7 @@ def _phase(batch: Import) -> Iterator[CursorWrapper]:
     """A transaction with the import's row locked and its state as it is now."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PHASE_SETTINGS)
-        now = Import.objects.select_for_update(no_key=True).get(pk=batch.pk)
-        batch.state, batch.mapping = now.state, now.mapping
-        batch.rows_read, batch.rows_wrong, batch.rows_stored = now.rows_read, now.rows_wrong, now.rows_stored
+        batch.refresh_from_db(from_queryset=Import.objects.select_for_update(no_key=True))
         yield cursor
 
 
