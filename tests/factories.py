@@ -101,7 +101,8 @@ def household(officer: User | None = None, **changes: Any) -> Household:
 def picture(size: tuple[int, int] = (240, 180), form: str = "JPEG", **options: Any) -> bytes:
     """A small picture with something in it."""
     image = Image.linear_gradient("L").resize(size).convert("RGB")
-    image.paste((20 + next(_numbers) % 200, 90, 40), (20, 20, size[0] // 2, size[1] // 2))
+    number = next(_numbers)  # Two pictures must differ by more than a JPEG forgets.
+    image.paste((number * 37 % 256, number * 101 % 256, 40), (20, 20, size[0] // 2, size[1] // 2))
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()

@@ -44,7 +44,7 @@ def grey(image: Image.Image) -> Any:
 
 def points(pixels: Any) -> Points:
     """The striking points of a grey picture; a sheet of paper has none."""
-    orb = cv2.ORB_create(nfeatures=POINTS, scaleFactor=1.2, nlevels=LEVELS, fastThreshold=10)
+    orb = cv2.ORB.create(nfeatures=POINTS, scaleFactor=1.2, nlevels=LEVELS, fastThreshold=10)
     found, descriptors = orb.detectAndCompute(np.ascontiguousarray(pixels), None)
     return Points(
         np.array([point.pt for point in found], np.float32).reshape(-1, 2),
@@ -87,9 +87,8 @@ def matching(first: Points, second: Points) -> int:
     ]
     if len(pairs) < 4:
         return 0
-    here, there = (
-        side[list(chosen)] for side, chosen in zip((first.places, second.places), zip(*pairs, strict=True), strict=True)
-    )
+    here = first.places[[index for index, _other in pairs]]
+    there = second.places[[index for _other, index in pairs]]
     _matrix, fitting = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=TOLERANCE_PX)
     if fitting is None:
         return 0

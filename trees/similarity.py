@@ -127,7 +127,7 @@ def _look(photo: Photo) -> Look:
 
 def _picture(photo: Photo) -> Image.Image:
     """The large public picture in grey, not much larger than needed: our own JPEG, so it may be decoded here."""
-    with default_storage.open(photo.large.name) as file, Image.open(file, formats=["JPEG"]) as image:
+    with default_storage.open(str(photo.large.name)) as file, Image.open(file, formats=["JPEG"]) as image:
         scale = min(1, marks.SIDE / max(image.size))
         image.draft("L", (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         return image.convert("L")

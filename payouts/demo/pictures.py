@@ -26,7 +26,7 @@ def tree_picture(seed: int) -> bytes:
 
 
 def _weathered(image: Image.Image, chance: random.Random) -> Image.Image:
-    """With light and shade of its own: clean shapes alone would be taken for one picture."""
+    """With light and shade of its own: clean shapes alone would be taken for copies of each other."""
     grain = Image.new("L", SIZE, 128)
     for cells in (60, 240):
         size = (cells, cells * SIZE[1] // SIZE[0])

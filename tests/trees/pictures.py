@@ -30,8 +30,9 @@ def processed(client: Client, tree: Tree, content: bytes) -> Photo:
     return photo
 
 
-def public(photo: Photo, size: str = "large") -> Image.Image:
-    with default_storage.open(getattr(photo, size).name) as file:
+def public(photo: Photo, size: str = "large", form: str = "JPEG") -> Image.Image:
+    name = getattr(photo, size).name
+    with default_storage.open(name if form == "JPEG" else name.removesuffix(".jpg") + ".webp") as file:
         return Image.open(io.BytesIO(file.read()))
 
 
@@ -47,10 +48,10 @@ def png_header(width: int, height: int) -> bytes:
     )
 
 
-def jpeg_header(width: int, height: int) -> bytes:
+def jpeg_header(width: int, height: int, mode: str = "RGB", progressive: bool = False) -> bytes:
     """A small JPEG whose header claims to be this large."""
-    content = bytearray(factories.picture())
-    at = content.index(b"\xff\xc0")
+    content = bytearray(saved("JPEG", picture_of(mode), progressive=progressive))
+    at = content.index(b"\xff\xc2" if progressive else b"\xff\xc0")
     content[at + 5 : at + 9] = struct.pack(">HH", height, width)
     return bytes(content)
 

@@ -41,6 +41,7 @@ AT_ONCE = {
     "html behind a JPEG's first bytes": (b"\xff\xd8\xff\xe0<html><script>alert(1)</script></html>", 400, NOT_A_PHOTO),
     "nothing but a beginning": (b"\xff\xd8\xff", 400, NOT_A_PHOTO),
     "half a PNG signature": (b"\x89PNG", 400, NOT_A_PHOTO),
+    "AVIF": (saved("AVIF"), 400, NOT_A_PHOTO),
     "text": ("这不是照片".encode(), 400, NOT_A_PHOTO),
     "more than 15 MB": (factories.picture() + b"\0" * (15 * 2**20), 413,
                         "The photo has more than 15 MB. Take it again with a lower resolution."),
@@ -48,6 +49,8 @@ AT_ONCE = {
     "a PNG of 25 megapixels": (png_header(5_000, 5_000), 413, TOO_MANY_PIXELS),
     "a JPEG bomb": (jpeg_header(65_000, 65_000), 413, TOO_MANY_PIXELS),
     "a JPEG of 72 megapixels": (jpeg_header(9_000, 8_000), 413, TOO_MANY_PIXELS),
+    "a progressive JPEG of 25 megapixels": (jpeg_header(5_000, 5_000, progressive=True), 413, TOO_MANY_PIXELS),
+    "a WebP of 25 megapixels": (saved("WEBP", Image.new("RGB", (5_000, 5_000))), 413, TOO_MANY_PIXELS),
 }  # fmt: skip
 
 
@@ -74,6 +77,17 @@ def test_a_file_just_within_the_limits_is_taken(field: Client, tree: Tree) -> No
     largest = content + b"\0" * (django_settings.PHOTO_MAX_BYTES - len(content))
     assert upload(field, tree, largest).status_code == 201
     assert upload(field, tree, largest + b"\0").status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "mode", "progressive"),
+    [(10_000, 7_000, "RGB", False), (10_000, 7_000, "CMYK", False), (6_000, 4_000, "RGB", True)],
+)
+def test_the_largest_jpegs_are_taken(
+    field: Client, tree: Tree, width: int, height: int, mode: str, progressive: bool
+) -> None:
+    """Those that can be decoded at a fraction of their size may have 70 megapixels, others 24."""
+    assert upload(field, tree, jpeg_header(width, height, mode, progressive)).status_code == 201
 
 
 def broken() -> dict[str, tuple[bytes, str]]:
@@ -131,19 +145,54 @@ def test_most_damage_is_found_by_decoding_not_by_the_header() -> None:
 class TestAddresses:
     """What can be fetched, and what cannot."""
 
-    def test_a_public_picture_is_a_jpeg_that_nobody_sniffs(self, field: Client, tree: Tree) -> None:
+    def test_a_public_picture_is_a_jpeg_or_webp_that_nobody_sniffs(self, field: Client, tree: Tree) -> None:
         photo = processed(field, tree, saved("PNG"))
-        for size in ("large", "small"):
-            url = getattr(photo, size).url
+        for url, kind, start in (
+            (photo.large.url, "image/jpeg", b"\xff\xd8\xff"), (photo.small.url, "image/jpeg", b"\xff\xd8\xff"),
+            (photo.large_webp, "image/webp", b"RIFF"), (photo.small_webp, "image/webp", b"RIFF"),
+        ):  # fmt: skip
             assert url.startswith("/media/trees/")
             answer = Client().get(url)
             assert answer.status_code == 200
-            assert answer["Content-Type"] == "image/jpeg"
+            assert answer["Content-Type"] == kind
             assert answer["X-Content-Type-Options"] == "nosniff"
             assert answer["Cache-Control"] == "public, max-age=31536000, immutable"
-            assert b"".join(answer.streaming_content)[:3] == b"\xff\xd8\xff"
+            assert b"".join(answer.streaming_content).startswith(start)
             answer.close()
             assert Client().post(url).status_code == 405
+
+    def test_a_page_offers_webp_and_jpeg(self, field: Client, tree: Tree) -> None:
+        photo = processed(field, tree, factories.picture())
+        page = field.get(f"/officer/households/{tree.household.public_id}/").content.decode()
+        assert f'<source type="image/webp" srcset="{photo.small_webp}">' in page
+        assert f'<img src="{photo.small.url}"' in page
+
+    def test_a_picture_of_before_webp_is_its_jpeg(self, field: Client, tree: Tree, media: Path) -> None:
+        photo = processed(field, tree, factories.picture())
+        (media / "public" / photo.large.name).with_suffix(".webp").unlink()
+        answer = Client().get(photo.large_webp)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "image/jpeg")
+        answer.close()
+
+    def test_a_missing_picture_shows_a_placeholder_that_is_not_kept(
+        self, field: Client, tree: Tree, media: Path
+    ) -> None:
+        photo = processed(field, tree, factories.picture())
+        for file in (media / "public" / photo.large.name).parent.iterdir():
+            file.unlink()
+        for url in (photo.large.url, photo.small_webp):
+            answer = Client().get(url)
+            assert (answer.status_code, answer["Content-Type"]) == (404, "image/svg+xml")
+            assert answer["Cache-Control"] == "no-store"
+            assert answer.content.startswith(b"<svg")
+
+    def test_pages_say_what_became_of_a_photo_that_is_not_there(self, field: Client, tree: Tree) -> None:
+        page = f"/officer/households/{tree.household.public_id}/"
+        assert "no photo yet" in field.get(page).content.decode()
+        upload(field, tree, factories.picture((30, 40)))
+        assert '<span class="picture-note">being processed' in field.get(page).content.decode()
+        tasks.process_photo(Photo.objects.get().pk)
+        assert '<span class="picture-note">refused' in field.get(page).content.decode()
 
     def test_originals_and_other_files_have_no_address(self, field: Client, tree: Tree, media: Path) -> None:
         photo = processed(field, tree, factories.picture())

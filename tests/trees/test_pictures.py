@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import random
 import struct
 from datetime import datetime
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from tests import factories
 from tests.trees.pictures import exif, picture_of, processed, public, saved
@@ -45,10 +46,10 @@ def test_photos_of_all_kinds_end_as_two_clean_pictures(field: Client, tree: Tree
     content = GOOD[kind]()
     photo = processed(field, tree, content)
     assert (photo.state, photo.refusal) == ("accepted", "")
-    for size in ("large", "small"):
-        picture = public(photo, size)
+    for size, form in itertools.product(("large", "small"), ("JPEG", "WEBP")):
+        picture = public(photo, size, form)
         picture.load()
-        assert (picture.format, picture.mode) == ("JPEG", "RGB")
+        assert (picture.format, picture.mode) == (form, "RGB")
         assert len(picture.getexif()) == 0
         assert {"exif", "icc_profile", "comment", "xmp", "photoshop", "mp"} & set(picture.info) == set()
         low, high = picture.convert("L").getextrema()
@@ -131,8 +132,10 @@ def test_nothing_of_the_original_but_its_pixels_reaches_the_public(field: Client
     ) + SECRET  # fmt: skip
     photo = processed(field, tree, content)
     assert photo.state == "accepted"
-    for name in (photo.large.name, photo.small.name):
-        written = (media / "public" / name).read_bytes()
+    written_files = list((media / "public" / photo.large.name).parent.iterdir())
+    assert len(written_files) == 4
+    for path in written_files:
+        written = path.read_bytes()
         for secret in (
             SECRET[:20],
             b"CameraMaker",
@@ -168,6 +171,17 @@ class TestExif:
         assert photo.exif_taken_at == datetime(2024, 5, 6, 7, 8, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
         assert (photo.exif_lat, photo.exif_lon) == (pytest.approx(25.912), pytest.approx(108.921))
         assert "exif" not in field.get(f"/api/v1/trees/{tree.number}").content.decode()
+
+    @pytest.mark.parametrize(
+        ("offset", "zone"), [("+08:00", "Asia/Shanghai"), ("+00:00", "UTC"), ("somewhere", "Asia/Shanghai")]
+    )
+    def test_the_camera_s_own_offset_counts(self, field: Client, tree: Tree, offset: str, zone: str) -> None:
+        made = Image.Exif()
+        made[ExifTags.IFD.Exif] = {
+            ExifTags.Base.DateTimeOriginal: "2024:05:06 07:08:09", ExifTags.Base.OffsetTimeOriginal: offset,
+        }  # fmt: skip
+        photo = processed(field, tree, factories.picture(exif=made))
+        assert photo.exif_taken_at == datetime(2024, 5, 6, 7, 8, 9, tzinfo=ZoneInfo(zone))
 
     def test_south_and_west_are_negative(self, field: Client, tree: Tree) -> None:
         photo = self.read(field, tree, gps=GPS | {"GPSLatitudeRef": "S", "GPSLongitudeRef": "W"})
