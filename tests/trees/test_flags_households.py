@@ -14,6 +14,7 @@ from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from payouts.accounts import households_sharing, reject_account
 from payouts.demo.people import villager
+from payouts.models import BankAccount
 from tests import factories
 from tests.ground.threads import at_once
 from tests.trees.conftest import signed_in
@@ -144,15 +145,21 @@ class TestAccounts:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_households_that_share_an_account_enter_it_at_once_without_a_deadlock() -> None:
+def test_households_that_share_accounts_enter_them_at_once_without_a_deadlock() -> None:
+    """Each writes flags that refer to the other's row, which the other has locked to count its versions."""
     officer = factories.user(roles.OFFICER)
-    owners = [factories.household(officer) for _ in range(2)]
-    for owner in owners:
-        factories.account(owner, number=CARD, approved=False)
+    couples = [(factories.household(officer), factories.household(officer), villager(n).card) for n in range(4)]
+    for one, other, card in couples:
+        for owner in (one, other):  # Known before anybody looked at what is shared.
+            account = BankAccount(household=owner, version=1, holder=owner.head_name, number=card, entered_by=officer)
+            account.client_uuid = uuid.uuid4()
+            account.save()
+    work = [(owner, card) for one, other, card in couples for owner in (one, other)]
 
-    def enter(owner: Household) -> Any:
-        return factories.account(owner, number=CARD, approved=False)
+    def enter(owner: Household, card: str) -> Any:
+        return factories.account(owner, number=card, approved=False)
 
-    entered = at_once(*[functools.partial(enter, owner) for owner in owners * 3])
-    assert [account.household for account in entered] == owners * 3
-    assert Flag.objects.count() == 2
+    entered = at_once(*[functools.partial(enter, *each) for each in work])
+    assert [getattr(account, "household", account) for account in entered] == [owner for owner, _card in work]
+    assert len(pairs("shared_account")) == 8
+    assert Flag.objects.count() == 8
