@@ -4,7 +4,7 @@ const boxes = sheet ? [...sheet.querySelectorAll("[name=aside]")] : [];
 
 const label = (id, count) => {
   const line = document.getElementById(id);
-  line.textContent = line.dataset.some.replace("{n}", count);
+  line.textContent = count ? line.dataset.some.replace("{n}", count) : line.dataset.none;
 };
 
 const count = () => {

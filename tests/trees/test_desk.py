@@ -3,12 +3,15 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
+from carbonsink.settings import tiles_origin
 from tests import factories
 from tests.trees import crowd
 from tests.trees.conftest import signed_in
@@ -92,6 +95,13 @@ class TestTheQueue:
 def steps(plan: dict[str, Any]) -> list[dict[str, Any]]:
     """A plan's step and all below it."""
     return [plan, *(step for below in plan.get("Plans", []) for step in steps(below))]
+
+
+def test_map_tiles_widen_the_security_policy_by_their_own_origin_alone() -> None:
+    assert tiles_origin("https://{s}.tiles.example.org/{z}/{x}/{y}.png?key=1") == "https://*.tiles.example.org"
+    for wrong in ("tiles.example.org/{z}", "javascript:alert(1)", "/tiles/{z}"):
+        with pytest.raises(ImproperlyConfigured, match="MAP_TILES_URL"):
+            tiles_origin(wrong)
 
 
 class TestTheVillages:
