@@ -3,7 +3,7 @@
 import * as store from "./store.js";
 import { APP, button, h, notice, t } from "./dom.js";
 import { day, fetchTrees, openDay, refreshDay } from "./day.js";
-import { SignedOut, Troubled, Unreachable, csrf, session } from "./server.js";
+import { SignedOut, canWait, csrf, session } from "./server.js";
 import { seen } from "./sync.js";
 import { askForSync, send, signedOut, status, whenSent } from "./status.js";
 import { attentionScreen, today } from "./today.js";
@@ -79,7 +79,8 @@ async function fetchDay() {
   showOfficer();
   if (isNew) await begin();
   await follow();
-  await fetchTrees();
+  // What was saved meanwhile need not wait for these to be sent.
+  fetchTrees().then(follow, canWait);
 }
 
 /** After each sync that ran through: the day as the server has it now, unless it was fetched a moment ago. */
@@ -89,9 +90,9 @@ whenSent(async (fresh) => {
   try {
     await fetchDay();
   } catch (error) {
-    if (error instanceof SignedOut) signedOut();
     // Without an answer the phone goes on with what it has.
-    else if (!(error instanceof Unreachable || error instanceof Troubled)) throw error;
+    canWait(error);
+    if (error instanceof SignedOut) signedOut();
   }
 });
 
@@ -143,7 +144,7 @@ async function startWorker() {
 
 /** The app in another language is another version of it: loads that and changes over. */
 async function switchLanguage(language) {
-  await session().catch(() => {});
+  await session().catch(canWait);
   const body = new URLSearchParams({ language, next: "/field/" });
   await fetch(APP.set_language, { method: "POST", body, headers: { "X-CSRFToken": csrf() }, redirect: "manual" });
   if (!navigator.serviceWorker?.controller) {

@@ -38,8 +38,15 @@ export async function chooseVillage(code) {
   await store.set("village", code);
 }
 
+let fetching = null;
+
 /** Fetches the trees of the village's households as far as they changed, so that they are there without reception. */
-export async function fetchTrees() {
+export function fetchTrees() {
+  fetching = fetching || fetchChanged().finally(() => { fetching = null; });
+  return fetching;
+}
+
+async function fetchChanged() {
   const mine = day.data.households.filter((household) => household.village_code === day.village);
   for (const household of mine) {
     const known = await store.get(`trees/${household.public_id}`);
@@ -65,14 +72,17 @@ export async function findHousehold(reference) {
   return { client_uuid: reference, public_id, village_code, name, reference, state, trees: 0, row };
 }
 
-/** A tree of the server by its number or client UUID, as far as the phone has it; else null. */
+/**
+ * A tree of the server by its number or client UUID, as far as the phone has it; else null. What the server answered
+ * to a record of this phone may be newer than the lists.
+ */
 export async function findTree(reference) {
   const lists = (await store.getUnder("trees/")).map(({ trees }) => trees);
-  for (const trees of [day.data.attention, ...lists]) {
-    const found = trees.find((tree) => tree.number === reference || tree.client_uuid === reference);
-    if (found) return found;
-  }
-  return null;
+  const answers = (await store.rows()).filter((row) => row.stored).map((row) => row.stored);
+  return [day.data.attention, ...lists, answers]
+    .flat()
+    .filter((tree) => tree.number === reference || tree.client_uuid === reference)
+    .reduce((newest, tree) => (newest && newest.revision >= tree.revision ? newest : tree), null);
 }
 
 export async function fetchTree(reference) {

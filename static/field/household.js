@@ -1,6 +1,7 @@
 // One household: its trees, what waits for it, and the way to the next tree.
 
 import * as store from "./store.js";
+import { canWait } from "./server.js";
 import { button, h, link, notice, shortNumber, speciesName, t } from "./dom.js";
 import { count, day, fetchHousehold, findHousehold, speciesOf } from "./day.js";
 import { counters, reasonOf } from "./today.js";
@@ -60,13 +61,13 @@ export async function householdScreen({ params: [reference], render, follow }) {
   const lacks = trees.length < household.trees;
   if (lacks && navigator.onLine && !tried.has(reference)) {
     tried.add(reference);
-    fetchHousehold(household.public_id).then(follow, () => {});
+    fetchHousehold(household.public_id).then(follow, canWait);
   }
   const waitsItself = household.row && household.row.state !== "done";
   const limit = day.data.programme?.max_trees_per_household;
   const load = async (event) => {
     event.target.disabled = true;
-    await fetchHousehold(household.public_id).catch(() => {});
+    await fetchHousehold(household.public_id).catch(canWait);
     await render();
   };
   return {

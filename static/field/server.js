@@ -20,6 +20,11 @@ export class Refusal extends Error {
   }
 }
 
+/** For what can wait until there is reception: lets the errors above pass in silence, and no others. */
+export function canWait(error) {
+  if (![Unreachable, Troubled, SignedOut, Refusal].some((kind) => error instanceof kind)) throw error;
+}
+
 async function ask(method, path, body) {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), PATIENCE_MS);

@@ -70,6 +70,7 @@ function confirmed(row, answer) {
   return {
     ...rest, state: "done", done_at: Date.now(), label, number, public_id: answer.public_id,
     household: body?.household || row.household,
+    stored: answer.revision ? answer : undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 // The first screen: how far the day is, what to correct, and the village's households.
 
 import * as store from "./store.js";
+import { canWait } from "./server.js";
 import { h, link, notice, select, shortNumber, speciesName, t } from "./dom.js";
 import { chooseVillage, count, day, fetchTrees, speciesOf } from "./day.js";
 import { status, syncBox } from "./status.js";
@@ -64,7 +65,7 @@ function villageSwitch(render, follow) {
   const choose = async (event) => {
     await chooseVillage(event.target.value);
     await render();
-    if (navigator.onLine) fetchTrees().then(follow, () => {});
+    if (navigator.onLine) fetchTrees().then(follow, canWait);
   };
   return h("label", { class: "village" }, h("span", { class: "hint" }, t("village")),
     select(options, day.village, { onchange: choose, name: "village" }));

@@ -211,6 +211,15 @@ def test_a_rejected_tree_is_corrected_in_place(phone: Phone, officer: User) -> N
     assert (tree.state, str(tree.dbh_cm), tree.revision) == (Tree.State.SUBMITTED, "8.8", 2)
     assert (str(tree.lon), str(tree.lat), tree.accuracy_m) == ("108.921000", "25.912000", 8)
     assert tree.photos.count() == 2
+
+    # Corrected once more before the day is fetched anew: the phone knows the revision it made itself.
+    phone.open(f"#/tree/{tree.number}/correct")
+    expect(phone.page.locator("[name=size]")).to_have_value("8.8")
+    phone.page.fill("[name=size]", "8.9")
+    phone.page.locator("#save").tap()
+    wait_for(lambda: states(phone) == [("correction", "done"), ("correction", "done"), ("photo", "done")])
+    tree.refresh_from_db()
+    assert (str(tree.dbh_cm), tree.revision) == ("8.9", 3)
     phone.open()
     phone.ready()
     expect(phone.page.locator(".row.bad")).to_have_count(0)
