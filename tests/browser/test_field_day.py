@@ -212,3 +212,34 @@ def numbers_on_server() -> dict[str, Any]:
         "trees": sorted(Tree.objects.values_list("number", "revision")),
         "photos": sorted(Photo.objects.values_list("pk", flat=True)),
     }
+
+
+def test_a_browser_without_module_workers_works_without_reception_and_sends_on_opening(
+    phone: Phone, officer: User
+) -> None:
+    household = factories.household(officer)
+    phone.context.add_init_script(OLD_BROWSER)
+    phone.begin(officer)
+    assert "module" not in phone.page.evaluate("navigator.serviceWorker.controller.scriptURL")
+    phone.offline()
+    phone.page.reload()
+    phone.open(f"#/household/{household.public_id}/tree")
+    picture = factories.picture()
+    phone.register_tree(picture, first=True)
+    phone.page.goto("about:blank")
+    phone.offline(False)
+    assert not Tree.objects.exists()
+    phone.open()
+    phone.counts(1, 0, 1)
+    arrived([picture])
+
+
+OLD_BROWSER = """
+    if (globalThis.ServiceWorkerContainer) {
+        const { register } = ServiceWorkerContainer.prototype;
+        ServiceWorkerContainer.prototype.register = function (address, options) {
+            return options.type === "module" ? Promise.reject(new TypeError()) : register.call(this, address, options);
+        };
+        delete ServiceWorkerRegistration.prototype.sync;
+    }
+"""
