@@ -59,7 +59,7 @@ def bare_pillow(content: bytes, pictures: list[tuple[int, str]]) -> int:
     return int("".join("01"[grey[9 * y + x] > grey[9 * y + x + 1]] for y in range(8) for x in range(8)), 2)
 
 
-OPTIONS = {"JPEG": {"quality": 82, "progressive": True}, "WEBP": {"quality": 80, "method": 1}}
+OPTIONS = {"JPEG": {"quality": 82, "progressive": True}, "WEBP": {"quality": 82, "method": 2}}
 
 
 def _like(content: bytes) -> tuple[int, str]:

@@ -171,3 +171,25 @@ def test_without_a_programme_there_is_a_sentence(officer: User, tmp_path: Path) 
         1, "There is no programme yet. Ask your county office to enter one.\n",
     )  # fmt: skip
     assert Household.objects.count() == 0
+
+
+# The same wrong value at the single door and in a file.
+BOTH = [
+    ("village_code", "village", factories.OTHER_COUNTY),
+    ("id_number", "id_number", "522633190001011234"),
+    ("phone", "phone", "12912345678"),
+    ("area_mu", "area", "0"),
+    ("area_mu", "area", "10000"),
+    ("tenure", "tenure", "certificate"),
+]
+
+
+@pytest.mark.parametrize(("name", "column", "value"), BOTH)
+def test_a_file_and_the_single_door_agree(name: str, column: str, value: str, officer: User, tmp_path: Path) -> None:
+    data = factories.household_data(**{name: Decimal(value) if name == "area_mu" else value})
+    with pytest.raises(DomainError) as refused:
+        registration.register_household(officer=officer, **data)
+    file = households_file(tmp_path, household_row(500, **{column: value}))
+    assert run("import_households", file, officer)[0] == 1
+    assert [row[3] for row in report(file)] == [refused.value.message]
+    assert Household.objects.count() == 0

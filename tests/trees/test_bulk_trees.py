@@ -1,5 +1,6 @@
 """Trees by the file: the same rules, the same numbers and the same second person as for a single one."""
 
+import io
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from carbonsink.errors import DomainError
 from tests import factories
 from tests.trees.bulk import TREE_HEADING, code, fir, report, run, tree_row, write_csv
 from tests.trees.registry import stored
-from trees import registration, review
+from trees import photos, registration, review
 from trees.models import Household, Import, Species, Tree
 from trees.numbers import is_tree_number, tree_number
 
@@ -97,6 +98,12 @@ def test_who_loaded_a_tree_cannot_approve_it(
     assert early.value.code == "no_photo"
     tree.refresh_from_db()
     assert tree.state == "submitted"
+    photos.process(photos.take_photo(tree, io.BytesIO(factories.picture()), officer=officer))
+    with pytest.raises(DomainError):
+        review.approve_tree(tree, reviewer=officer)
+    review.approve_tree(tree, reviewer=reviewer)
+    tree.refresh_from_db()
+    assert tree.state == "approved"
 
 
 def test_one_bad_row_keeps_all_out_and_partial_lets_the_good_ones_in(

@@ -86,7 +86,8 @@ def _phase(batch: Import) -> Iterator[CursorWrapper]:
     """A transaction with the import's row locked and its state as it is now."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PHASE_SETTINGS)
-        batch.refresh_from_db(from_queryset=Import.objects.select_for_update(no_key=True))
+        Import.objects.select_for_update(no_key=True).get(pk=batch.pk)
+        batch.refresh_from_db()
         yield cursor
 
 
