@@ -118,7 +118,7 @@ def show(results: list[Result], options: argparse.Namespace) -> None:
         title=f"SCALE={options.scale:g}, medians of {options.rounds}, {platform.machine()}, {os.cpu_count()} cores"
     )
     for heading in ("case", "ours", "floor", "ratio", "goal", "also", "ok"):
-        table.add_column(heading, justify="left" if heading in ("case", "also") else "right")
+        table.add_column(heading, justify="left" if heading in ("case", "also") else "right", no_wrap=heading != "also")
     for result in results:
         also = [f"{name} {value:,}" for name, value in result.figures.items()]
         also += [f"{name} {value:g} ≤ {most:g}" for name, (value, most) in result.limits.items()]

@@ -1,7 +1,7 @@
 """Trees by the file: the same rules, the same numbers and the same second person as for a single one."""
 
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from tests import factories
-from tests.trees.bulk import TREE_HEADING, code, fir, report, run, tree_row, write_csv
+from tests.trees.bulk import TREE_HEADING, code, fir, report, run, tree_row, write_csv, write_xlsx
 from tests.trees.registry import stored
 from trees import photos, registration, review
 from trees.models import Household, Import, Species, Tree
@@ -311,3 +311,53 @@ def test_columns_are_mapped_by_hand_and_doubles_are_refused(
     )  # fmt: skip
     assert Tree.objects.get().dbh_cm == 9
     assert Import.objects.get().mapping["species"] == "什么树"
+
+
+def test_a_form_as_offices_fill_it_is_understood(officer: User, household: Household, tmp_path: Path) -> None:
+    """A title, columns in another order, one too many, cells merged and left empty, fullwidth digits, Excel's dates."""
+    other = factories.household(officer)
+    fir()
+
+    def merge(sheet: Any) -> None:
+        sheet.merge_cells("A1:F1")
+        sheet.merge_cells("C4:C5")
+
+    path = write_xlsx(
+        tmp_path / "trees.xlsx",
+        ["单株碳汇树登记表", None, None, None, None, None],
+        ["填表人：", "滚老山", None, None, None, None],
+        ["序号", "胸径（厘米）", "农户编号", "树种名称", "测定日期", "备注"],
+        [1, "７．５", int(code(household)), "杉木", date(2026, 3, 5), None],
+        [2, 8.25, None, "\u3000杉木 ", 46086, "路边"],
+        [None, None, None, None, None, None],
+        [3, "９cm", code(other), "杉木", "2026年3月5日", None],
+        prepare=merge,
+    )
+    returncode, said = run("import_trees", path, officer)
+    assert (returncode, said) == (0, "Columns that were not used: 序号, 备注.\n3 of 3 rows stored.\n")
+    assert list(Tree.objects.order_by("pk").values_list("household", "dbh_cm", "measured_on")) == [
+        (household.pk, Decimal("7.5"), date(2026, 3, 5)),
+        (household.pk, Decimal("8.2"), date(2026, 3, 5)),
+        (other.pk, Decimal("9.0"), date(2026, 3, 5)),
+    ]
+
+
+def test_a_formula_without_a_value_is_told_with_its_place(officer: User, household: Household, tmp_path: Path) -> None:
+    fir()
+    row = [code(household), "杉木", "=31.4/3.14", "2026-03-05"]
+    path = write_xlsx(tmp_path / "trees.xlsx", ["农户编号", "树种", "胸径", "测量日期"], row)
+    assert run("import_trees", path, officer)[0] == 1
+    assert report(path) == [
+        ["2", "胸径", "'=", "This is a formula without a value. Open the file in Excel, let it compute, and save it again."],
+    ]  # fmt: skip
+
+
+def test_a_row_with_more_cells_than_the_heading_is_refused(officer: User, household: Household, tmp_path: Path) -> None:
+    file = write_csv(
+        tmp_path / "trees.csv", TREE_HEADING, [*tree_row(household), "", "x"], [*tree_row(household), "", ""]
+    )
+    assert run("import_trees", file, officer, "--partial")[0] == 1
+    assert [(row[0], row[3]) for row in report(file)] == [
+        ("2", "This row has more cells than the heading. Look for a separator within a value."),
+    ]  # fmt: skip
+    assert Tree.objects.count() == 1
