@@ -103,7 +103,9 @@ class ImportAdmin(ReadOnlyMixin, ModelAdmin):
     def situation(self, batch: Import) -> dict[str, Any]:
         """What the page shows: a task at work, the mapping, or what the check found."""
         shown: dict[str, Any] = {"batch": batch, "progress": uploads.progress(batch)}
-        if batch.state == Import.State.STAGING and not shown["progress"]:
+        shown["busy"] = bool(shown["progress"]) and not shown["progress"]["said"]
+        shown["percent"] = round(100 * shown["progress"].get("part", 0))
+        if batch.state == Import.State.STAGING and not shown["busy"]:
             try:
                 found = uploads.preview(batch)
             except DomainError as error:

@@ -108,6 +108,7 @@ def _ask(batch: Import, partial: bool | None) -> None:
 
     _content, size = _table(batch)
     if size <= AT_ONCE_BYTES:
+        cache.delete(_place(batch))
         go_on(batch, partial)
         return
     cache.set(_place(batch), {"rows": 0, "part": 0.0, "said": ""}, BUSY_SECONDS)
