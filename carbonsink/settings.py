@@ -304,6 +304,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     task: {"task": task, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
     for task in (
         "trees.tasks.sweep_photos",
+        "trees.tasks.look_at_imports",
         "purchases.tasks.sweep",
         "payouts.tasks.sweep",
     )

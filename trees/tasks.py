@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
 from trees import growth, photos, second_looks, similarity, uploads
+from trees.imports import looking
 from trees.imports import uploads as imported_files
 from trees.models import Import, Photo
 
@@ -60,6 +62,12 @@ def draw_second_looks() -> None:
 def expire_trees() -> None:
     """Ends the trees whose vintages are over. Every night: only the first one of a year finds many."""
     log.info("trees_expired", trees=growth.expire_trees())
+
+
+@shared_task
+def look_at_imports() -> None:
+    """Goes on looking for flags among the imported, a little at a time."""
+    looking.look_at_imports(settings.SWEEP_SECONDS)
 
 
 @shared_task

@@ -31,11 +31,11 @@ def photo(setting: Setting) -> Result:
 
 
 def our_pictures(content: bytes) -> tuple[list[bytes], int]:
-    """Our door: the public pictures, and the hash."""
-    from trees import photos
+    """Our door: the public pictures, and the hash; as the worker's child process makes them."""
+    from trees import pictures
 
-    made = photos.read(io.BytesIO(content))
-    return [made["large"], made["small"]], made["dhash"]
+    made = pictures.process_confined(content)
+    return list(made.files.values()), made.dhash
 
 
 def make_photo() -> bytes:

@@ -38,6 +38,9 @@ class Import(Stateful):
     rows_stored = models.PositiveIntegerField(_("rows stored"), default=0)
     imported_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     begun_at = models.DateTimeField(_("begun at"), auto_now_add=True)
+    # How far its rows were looked at for flags: the primary key of the last one, and when all were.
+    looked_to = models.BigIntegerField(default=0, editable=False)
+    looked_at = models.DateTimeField(_("looked at for flags"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("import")

@@ -113,7 +113,7 @@ class Tree(Stateful):
                 name="trees_tree_pace",
             ),
             models.Index(
-                fields=["imported_from"], condition=Q(imported_from__isnull=False), name="trees_tree_imported"
+                fields=["imported_from", "id"], condition=Q(imported_from__isnull=False), name="trees_tree_imported"
             ),
             models.Index(fields=["id"], condition=Q(state__in=["dead", "felled", "withdrawn"]), name="trees_tree_left"),
         ]
