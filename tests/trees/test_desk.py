@@ -190,9 +190,9 @@ class TestOneTree:
         assert page.count("</b> approved") == 1
 
     def test_a_refused_approval_stays_at_the_address_and_in_the_queue(self, county: Client, officer: User) -> None:
-        factories.programme(max_trees_per_household=1)
         owner = factories.household(officer)
         tree, other = factories.tree(owner), factories.tree(owner)
+        factories.programme(max_trees_per_household=1)
         query = f"?in={factories.VILLAGE}&only=clean"
         answer = county.post(f"/review/{tree.number}/{query}", {"decision": "approved"})
         assert answer["Location"] == f"/review/{other.number}/{query}"
@@ -215,9 +215,10 @@ class TestOneTree:
 
     def test_the_map_has_the_tree_its_neighbours_and_its_village(self, county: Client, officer: User) -> None:
         owner = factories.household(officer)
-        tree = factories.tree(owner)
-        near = factories.tree(owner, lat=Decimal("25.912090"))
-        factories.tree(owner, lat=Decimal("25.922000"))
+        here = {"lon": Decimal("108.921000")}
+        tree = factories.tree(owner, **here, lat=Decimal("25.912000"))
+        near = factories.tree(owner, **here, lat=Decimal("25.912090"))
+        factories.tree(owner, **here, lat=Decimal("25.922000"))
         factories.tree(owner, lon=None, lat=None, accuracy_m=None)
         factories.tree(factories.household(village_code=factories.OTHER_COUNTY))
         outline = {"type": "Polygon", "coordinates": [[[108, 25], [109, 25], [109, 26], [108, 25]]]}
