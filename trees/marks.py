@@ -20,6 +20,8 @@ POINTS, LEVELS = 500, 8
 # each sample of bits. Marks are stored: changing any of this makes all earlier photos unknown.
 POINTS_PER_LEVEL = 12
 SAMPLES = np.array([random.Random(table).sample(range(256), 32) for table in range(3)])  # noqa: S311 - no secret
+# So many different marks, few enough that the index keeps many photos under each of its keys.
+MARKS = 2**26
 # Matching: the second best must be so much worse, and points lie so near to where the first ones lead.
 RATIO, TOLERANCE_PX, CELL_PX = 0.8, 4.0, 8.0
 _matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
@@ -55,7 +57,7 @@ def points(pixels: Any) -> Points:
 
 
 def of(pixels: Any) -> list[int]:
-    """The marks of a grey picture: sorted signed 32-bit numbers. Two pictures that share several may be one."""
+    """The marks of a grey picture: sorted numbers. Two pictures that share several may be one."""
     return of_points(points(pixels))
 
 
@@ -69,7 +71,7 @@ def of_points(found: Points) -> list[int]:
     made = set()
     for table, sample in enumerate(SAMPLES):
         for packed in np.packbits(bits[:, sample], axis=1):
-            made.add(zlib.crc32(packed.tobytes(), table) - 2**31)
+            made.add(zlib.crc32(packed.tobytes(), table) % MARKS)
     return sorted(made)
 
 

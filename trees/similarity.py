@@ -26,12 +26,12 @@ LEAST_SHARED_MARKS, CANDIDATES = 2, 10
 MAX_TRIES = 3
 NEAR_BITS, OFFICERS_NEWEST = 6, 500
 BY_MARKS = """
-    WITH shared AS (
-        SELECT photo_id, (SELECT count(*) FROM unnest(marks) AS mark WHERE mark = ANY(%(marks)s)) AS number
-          FROM trees_photomarks WHERE marks && %(marks)s
-    )
-    SELECT photo_id FROM shared JOIN trees_photo p ON p.id = photo_id
-     WHERE number >= %(least)s AND p.tree_id <> %(tree)s
+    SELECT photo_id FROM (
+        SELECT photo_id, count(*) AS number
+          FROM unnest(%(marks)s::int[]) AS mark JOIN trees_photomarks ON marks @> ARRAY[mark]
+         GROUP BY photo_id HAVING count(*) >= %(least)s
+    ) shared JOIN trees_photo p ON p.id = photo_id
+     WHERE p.tree_id <> %(tree)s
      ORDER BY number DESC, photo_id LIMIT %(limit)s"""
 BY_HASH = """
     SELECT id FROM (

@@ -193,7 +193,7 @@ class TestFailure:
 def test_marks_are_stored_and_must_not_change_from_release_to_release() -> None:
     found = marks.of(marks.grey(scene(1)))
     assert len(found) > 200
-    assert all(-(2**31) <= mark < 2**31 for mark in found)
+    assert all(0 <= mark < 2**26 for mark in found)
     assert marks.SAMPLES[0][:6].tolist() == [197, 194, 227, 107, 10, 66]
     assert marks.SAMPLES.shape == (3, 32)
 
