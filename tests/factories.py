@@ -113,8 +113,8 @@ def tree_data(**changes: Any) -> dict[str, Any]:
     species, _ = Species.objects.get_or_create(
         scientific_name="Cunninghamia lanceolata", defaults={"name_zh": "杉木", "name_en": "Chinese fir"}
     )
-    # No two on the same spot: 20 m apart, and together within a kilometre.
-    north, east = divmod(next(_numbers) % 1600, 40)
+    # The first one on this spot, the others 20 m apart from each other, all within a kilometre.
+    north, east = divmod(Tree.objects.count() % 1600, 40)
     return {
         "client_uuid": uuid.uuid4(),
         "species": species,

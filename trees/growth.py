@@ -47,12 +47,13 @@ def decide_inspection(inspection: Inspection, *, reviewer: User, confirm: bool, 
     move(inspection, to, by=reviewer, reason=remark, decided_by=reviewer, decided_at=timezone.now())
     if confirm and tree.state in (Tree.State.APPROVED, Tree.State.SUSPENDED):
         move(tree, inspection.condition, by=reviewer, reason=inspection.cause)
-    elif not confirm and tree.state == Tree.State.SUSPENDED and not _open_reports(tree).exists():
+    elif not confirm and tree.state == Tree.State.SUSPENDED and _suspended_by(inspection):
         move(tree, Tree.State.APPROVED, by=reviewer, reason="report refuted")
 
 
-def _open_reports(tree: Tree) -> QuerySet[Inspection]:
-    return tree.inspections.filter(state=Inspection.State.REPORTED)
+def _suspended_by(report: Inspection) -> bool:
+    """Whether it was this report that suspended the tree, and not a second look before it."""
+    return report.tree.history().filter(to_state=Tree.State.SUSPENDED, at__gte=report.received_at).exists()
 
 
 def open_reports(user: User) -> QuerySet[Inspection]:

@@ -153,7 +153,7 @@ def test_roles_are_there_after_the_migrations_and_money_is_only_looked_at() -> N
     writing = {(app, name) for app, name in granted["administrator"] if not name.startswith("view_")}
     assert {app for app, _ in writing} == {"accounts", "trees", "purchases"}
     assert all(
-        name.split("_")[1] in ("user", "species", "programme", "consenttext", "tariff")
+        name.split("_")[1] in ("user", "species", "programme", "consenttext", "tariff", "import")
         and not name.startswith("delete")
         for _, name in writing
     )

@@ -19,8 +19,8 @@ def place(north: str | float = 0, east: str | float = 0) -> dict[str, Decimal]:
 
 
 def plant(owner: Household, **changes: Any) -> Tree:
-    """A tree without a photo, as the device registers it."""
-    return factories.tree(owner, photo=False, **changes)
+    """A tree without a photo, as the device registers it; on the usual spot unless said otherwise."""
+    return factories.tree(owner, photo=False, **{**place(), **changes})
 
 
 def square(west: float, south: float, east: float, north: float) -> dict[str, Any]:

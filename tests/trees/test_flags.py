@@ -11,7 +11,7 @@ from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from tests import factories
 from tests.trees.registry import post, stored, tree_body
-from tests.trees.stand import NOON, flags, place, plant, square
+from tests.trees.stand import LAT, LON, NOON, flags, place, plant, square
 from trees.flags import look_at_trees
 from trees.models import Boundary, Flag, Household, Import, Species, Tree
 
@@ -79,7 +79,7 @@ class TestTooClose:
         self, field: Client, owner: Household
     ) -> None:
         plant(owner)
-        body = tree_body(owner)
+        body = tree_body(owner, lon=str(LON), lat=str(LAT))
         before = stored()
         assert [post(field, "trees", body).status_code for _ in range(2)] == [201, 201]
         assert len(flags("too_close")) == 1

@@ -128,7 +128,7 @@ class TestSettling:
     def test_no_flag_blocks_an_approval(self, county: Client, kind: str, owner: Household) -> None:
         tree = factories.tree(owner)
         raise_flag(kind, household=owner, tree=None if kind in Flag.ABOUT_HOUSEHOLDS else tree)
-        assert county.post(f"/review/{tree.number}/approve/").status_code == 302
+        assert county.post(f"/review/{tree.number}/", {"decision": "approved"}).status_code == 302
         tree.refresh_from_db()
         assert tree.state == "approved"
 
@@ -137,7 +137,7 @@ class TestSettling:
         Boundary.objects.create(division_id="522633000000", geometry=square(10, 10, 11, 11), source="test")
         plant(owner, captured_at=NOON, **place(east="0.01"))
         plant(factories.household(), captured_at=NOON)
-        tree = factories.tree(owner, captured_at=NOON, dbh_cm=300)
+        tree = factories.tree(owner, captured_at=NOON, dbh_cm=300, **place())
         kinds = {flag.kind for flag in open_flags(tree)}
         assert kinds == {"too_close", "outside_village", "pace", "oversize", "over_limit"}
         review.approve_tree(tree, reviewer=factories.user(roles.REVIEWER))
@@ -245,6 +245,6 @@ class TestSentences:
             "Tree number 451 of the household, which may have 450."
         )
 
-    @pytest.mark.parametrize("kind", Flag.Kind.values)
+    @pytest.mark.parametrize("kind", sorted(set(Flag.Kind.values) - {Flag.Kind.SAME_PHOTO}))
     def test_evidence_of_another_shape_is_shown_as_it_is(self, owner: Household, kind: str) -> None:
         assert self.say(kind, plant(owner), lag_h=30, likeness=0.9) == "lag 30 h · likeness 0.9"

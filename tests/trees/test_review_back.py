@@ -13,7 +13,7 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.states import move, move_many
 from payouts import audit
-from purchases import orders
+from purchases import orders, tasks
 from purchases.models import Order, Sink, Stock
 from purchases.vintages import open_vintage
 from tests import factories
@@ -109,6 +109,9 @@ def test_a_sold_tree_may_still_leave_and_come_back(tree: Tree) -> None:
     with pytest.raises(DomainError, match="sold"):
         move_many(Tree.objects.all(), "submitted")
     move(tree, "withdrawn")
+    with pytest.raises(DomainError, match="being replaced"):
+        move(tree, "submitted")
+    tasks.sweep()
     move(tree, "submitted")
     assert tree.state == "submitted"
 

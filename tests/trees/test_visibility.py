@@ -97,6 +97,7 @@ class World(NamedTuple):
 @pytest.fixture
 def world() -> World:
     tree = factories.tree()
+    tree.refresh_from_db()  # With its picture.
     account = factories.account(tree.household, approved=False)
     return World(tree.household, tree, factories.approved_tree(tree.household), account)
 
@@ -123,7 +124,9 @@ def body(name: str, world: World) -> dict[str, Any]:
         "POST api-trees": lambda: tree_body(world.household),
         "PUT api-tree": lambda: {**tree_body(world.household, dbh_cm="8.0"), "revision": 1},
         "POST api-tree-photos": lambda: {"file": SimpleUploadedFile("x.jpg", CONTENT)},
-        "POST trees:review-sheet": lambda: {"decision": "approved"},
+        "POST trees:review-sheet": lambda: {
+            "decision": "approved", "shown": f"{world.tree.number}:1-{world.tree.picture_id}-0",
+        },
         "POST api-tree-reject": lambda: {"reason": "bad_photo"},
         "POST api-inspections": lambda: {
             "client_uuid": UUID, "tree": world.approved.number, "condition": "dead", "cause": "frost",
