@@ -83,7 +83,8 @@ content.addEventListener("click", (event) => {
   if (summary) closeBut(summary.parentElement);
 });
 content.addEventListener("toggle", (event) => {
-  if (event.target.open) event.target.querySelector("[type=radio]")?.focus();
+  // The event comes late: whoever typed fast is in the note by now.
+  if (event.target.open && !event.target.querySelector("[name=note]:focus")) event.target.querySelector("[type=radio]")?.focus();
 }, true);
 
 // A press on the picture makes it larger around that point; dragging moves it.
@@ -131,6 +132,8 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const button = content.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  // While a reason is asked for, no other key decides: a note typed too early must not approve anything.
+  if (panel && !button?.closest("details[open]")) return;
   if (button && !button.disabled) {
     event.preventDefault();
     button.click();

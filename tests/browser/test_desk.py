@@ -43,9 +43,15 @@ def number(page: Page) -> str:
     return page.locator("#desk-news").get_attribute("data-number") or ""
 
 
+def on_the_desk(page: Page, tree: Tree) -> None:
+    """Waits until this tree is on the desk, and its keys work."""
+    expect(page.locator("#desk-news")).to_have_attribute("data-number", tree.number)
+    expect(page.locator("[data-toggle]").first).to_be_visible()
+
+
 def at(page: Page, tree: Tree) -> None:
     """Waits until this tree is on the desk, at its own address."""
-    expect(page.locator("#desk-news")).to_have_attribute("data-number", tree.number)
+    on_the_desk(page, tree)
     assert f"/review/{tree.number}/" in page.url
 
 
@@ -70,7 +76,7 @@ def test_a_reviewer_decides_by_keyboard_without_loading_a_page(live_server: Any,
     desk.keyboard.press("r")
     desk.keyboard.press("7")
     expect(desk.locator("details[open] [name=note]")).to_be_focused()
-    desk.keyboard.type("a fence post")
+    desk.keyboard.type("a fence post")  # Letters that are keys of the desk elsewhere.
     assert Tree.objects.get(pk=three.pk).state == "submitted"
     desk.keyboard.press("Enter")
     at(desk, four)
@@ -207,9 +213,9 @@ def test_a_second_look_is_taken_by_keyboard_too(live_server: Any, desk: Page) ->
     draw_second_looks(Review.objects.latest("at").at.replace(year=2099))
     desk.goto(f"{live_server.url}/review/second-looks/")
     desk.locator(".tree-card a").first.click()
-    expect(desk.locator("#desk-news")).to_have_attribute("data-number", made[0].number)
+    on_the_desk(desk, made[0])
     desk.keyboard.press("a")
-    expect(desk.locator("#desk-news")).to_have_attribute("data-number", made[1].number)
+    on_the_desk(desk, made[1])
     desk.keyboard.press("r")
     desk.keyboard.press("2")
     desk.wait_for_url("**/review/second-looks/")

@@ -18,6 +18,7 @@ from payouts.models import BankAccount
 from tests import factories
 from tests.browser.phone import GOOD, Phone
 from tests.processes import wait_for
+from tests.trees.stand import LAT, LON
 from trees.models import Consent, Household, Photo, Tree, UploadPart
 from trees.uploads import PART_MAX_BYTES
 
@@ -109,7 +110,7 @@ def test_a_household_and_thirty_trees_without_reception_are_on_the_server_once(p
     assert Consent.objects.get().household == household
     assert BankAccount.objects.get().number == person.card
     assert set(Tree.objects.values_list("lon", "lat", "accuracy_m", "dbh_cm")) == {
-        (factories.tree_data()["lon"], factories.tree_data()["lat"], GOOD, Tree.objects.all()[0].dbh_cm)
+        (LON, LAT, GOOD, Tree.objects.all()[0].dbh_cm)
     }
     assert str(Tree.objects.all()[0].dbh_cm) == "8.2"
     assert Tree.objects.filter(captured_at=None).count() == 0
