@@ -168,7 +168,8 @@ def swap(order: Order, choice: Choice) -> None:
 
 def refuse_unsettled(tree_ids: list[int], to: str) -> None:
     """Refuses that a withdrawn tree comes back while an order still has a sink that was lost with it: afterwards nobody
-    could tell. DomainError("being_replaced"); the sweep needs some seconds."""
+    could tell. DomainError("being_replaced"); the sweep needs some seconds. Only its last withdrawal counts: what was
+    sold between an earlier one and this one stands."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT FROM carbonsink_statechange c
@@ -176,6 +177,9 @@ def refuse_unsettled(tree_ids: list[int], to: str) -> None:
                   AND s.vintage >= extract(year FROM c.at AT TIME ZONE %s)
                  JOIN purchases_order o ON o.id = s.order_id AND o.state IN ('held', 'paid', 'partly_refunded')
                 WHERE c.thing = 'trees.tree' AND c.object_id = ANY(%s) AND c.to_state = 'withdrawn'
+                  AND NOT EXISTS (SELECT FROM carbonsink_statechange n
+                                   WHERE n.thing = c.thing AND n.object_id = c.object_id
+                                     AND n.to_state = 'withdrawn' AND n.id > c.id)
                   AND 'withdrawn' = (SELECT b.from_state FROM carbonsink_statechange b
                                       WHERE b.thing = c.thing AND b.object_id = c.object_id
                                       ORDER BY b.id DESC LIMIT 1)
