@@ -119,6 +119,11 @@ CHECKS = {
     "sinks on sale of trees that are not in the scheme": """
         SELECT s.id FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
          WHERE s.open AND s.order_id IS NULL AND t.state <> 'approved'""",
+    "sinks on sale of years that no enrolment covers": """
+        SELECT s.id FROM purchases_sink s
+         WHERE s.open AND s.order_id IS NULL AND NOT EXISTS (
+               SELECT FROM trees_enrolment e WHERE e.tree_id = s.tree_id AND e.revoked_at IS NULL
+                  AND s.vintage BETWEEN e.first_vintage AND e.last_vintage)""",
     "guards that are missing or switched off": """
         SELECT t.wanted FROM (VALUES ('purchases_sink_sold_once'), ('purchases_sink_released'),
             ('purchases_sink_fixed'), ('purchases_sink_stays'),

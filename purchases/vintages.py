@@ -104,12 +104,16 @@ def _lock_stock(tree_ids: list[int]) -> None:
 
 def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
     """Opens or closes the trees' sinks; those without an order are counted into or out of the stock. One that
-    was released after it was sold stays closed: another one stands in for it, or its price went back."""
+    was released after it was sold stays closed: another one stands in for it, or its price went back. So does one of a
+    year that no enrolment covers any more: its approval was taken back."""
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH changed AS (
                    UPDATE purchases_sink k SET open = %s WHERE tree_id = ANY(%s) AND open <> %s
                       AND NOT EXISTS (SELECT FROM purchases_sinkrelease r WHERE r.sink_id = k.id)
+                      AND (k.open OR EXISTS (
+                          SELECT FROM trees_enrolment e WHERE e.tree_id = k.tree_id AND e.revoked_at IS NULL
+                             AND k.vintage BETWEEN e.first_vintage AND e.last_vintage))
                    RETURNING household_id, vintage, order_id
                ), counted AS (
                    SELECT household_id, vintage, count(*) AS n FROM changed WHERE order_id IS NULL GROUP BY 1, 2
