@@ -13,7 +13,7 @@ from carbonsink.api import body_hash
 from carbonsink.errors import DomainError
 from carbonsink.states import move
 from trees import flags
-from trees.models import Correction, Household, Species, Tree
+from trees.models import Correction, Household, Inspection, Species, Tree
 from trees.registration import check_consent, check_measurement, check_position, device_time
 
 # From these a corrected tree goes to the reviewers again; a submitted one is with them already.
@@ -96,6 +96,9 @@ def _check_correctable(tree: Tree, household: Household, measured_on: date) -> N
             % {"state": tree.get_state_display()},
             status=409,
         )
+    if tree.inspections.filter(state=Inspection.State.CONFIRMED).exists():
+        # Its household may have left before the report was decided, so its state need not say so.
+        raise DomainError("wrong_state", _("This tree was found dead or felled: it does not come back."), status=409)
     if tree.state == Tree.State.EXPIRED and measured_on <= tree.measured_on:
         raise DomainError("not_measured_anew", _("The tree's years are over. Measure it anew to register it again."))
     check_consent(household)
