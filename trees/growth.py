@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.states import move, move_many, note
-from trees.models import Enrolment, Household, Inspection, Photo, Tree
+from trees.models import Enrolment, Household, Inspection, Photo, Review, SecondLook, Tree
 from trees.registration import withdraw_consent
 
 EXPIRED_AT_ONCE = 2_000
@@ -47,13 +47,21 @@ def decide_inspection(inspection: Inspection, *, reviewer: User, confirm: bool, 
     move(inspection, to, by=reviewer, reason=remark, decided_by=reviewer, decided_at=timezone.now())
     if confirm and tree.state in (Tree.State.APPROVED, Tree.State.SUSPENDED):
         move(tree, inspection.condition, by=reviewer, reason=inspection.cause)
-    elif not confirm and tree.state == Tree.State.SUSPENDED and _suspended_by(inspection):
+    elif tree.state == Tree.State.SUSPENDED and _suspended_by(inspection) and not _is_doubted(tree):
         move(tree, Tree.State.APPROVED, by=reviewer, reason="report refuted")
 
 
 def _suspended_by(report: Inspection) -> bool:
     """Whether it was this report that suspended the tree, and not a second look before it."""
     return report.tree.history().filter(to_state=Tree.State.SUSPENDED, at__gte=report.received_at).exists()
+
+
+def _is_doubted(tree: Tree) -> bool:
+    """Whether a second look that disagreed was the last word about the approval."""
+    approvals = Review.objects.filter(decision=Review.Decision.APPROVED, tree=OuterRef("tree"))
+    later = approvals.filter(pk__gt=OuterRef("review"))
+    disagreed = SecondLook.objects.filter(tree=tree, verdict=SecondLook.Verdict.DISAGREES)
+    return disagreed.exclude(Exists(later)).exists()
 
 
 def open_reports(user: User) -> QuerySet[Inspection]:
