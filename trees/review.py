@@ -16,7 +16,7 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.states import move, move_many
 from trees import flags
-from trees.models import Consent, Enrolment, Flag, Household, Photo, Review, Tree
+from trees.models import Consent, Correction, Enrolment, Flag, Household, Photo, Review, Tree
 
 MOST_AT_ONCE = 500
 IN_THE_SCHEME = [Tree.State.APPROVED, Tree.State.SUSPENDED]
@@ -120,9 +120,10 @@ def with_sight(trees: QuerySet[Tree]) -> QuerySet[Any]:
 
 
 def is_whose(tree: Tree, user: User) -> bool:
-    """Whether the user registered, measured, photographed or imported the tree, and so must not judge it."""
+    """Whether the user registered, measured, corrected, photographed or imported the tree, and so must not judge it."""
     whose = {tree.registered_by_id, tree.measured_by_id, tree.imported_from and tree.imported_from.imported_by_id}
-    return user.pk in whose or tree.photos.filter(uploaded_by=user).exists()
+    made = tree.photos.filter(uploaded_by=user).exists() or tree.corrections.filter(by=user).exists()
+    return user.pk in whose or made
 
 
 def _lock(ids: Collection[int]) -> None:
@@ -143,6 +144,8 @@ def _judged(ids: Collection[int], reviewer: User) -> list[Any]:
         imported_by=F("imported_from__imported_by"),
         photographed=Exists(photos.filter(state=Photo.State.ACCEPTED)),
         photographed_by_reviewer=Exists(photos.filter(uploaded_by=reviewer)),
+        # Whoever corrected it after them sent on what they had written.
+        corrected_by_reviewer=Exists(Correction.objects.filter(tree=OuterRef("pk"), by=reviewer)),
         consented=Exists(consents),
     )
     return list(trees.order_by("pk"))
@@ -162,7 +165,7 @@ def _not_as_seen(tree: Any, before: str | None) -> DomainError | None:
 
 def _not_approvable(tree: Any, reviewer: User) -> DomainError | None:
     whose = (tree.registered_by_id, tree.measured_by_id, tree.imported_by)
-    if reviewer.pk in whose or tree.photographed_by_reviewer:
+    if reviewer.pk in whose or tree.photographed_by_reviewer or tree.corrected_by_reviewer:
         return DomainError("same_person", _("You registered this tree: somebody else must review it."), status=403)
     if (error := _not_waiting(tree)) is not None:
         return error
