@@ -172,7 +172,10 @@ def _accept(photo: Photo, made: pictures.Pictures) -> None:
                 exif_lat=made.exif_lat,
             )
             PhotoMarks.objects.create(photo=photo, marks=made.marks)
-            Tree.objects.filter(pk=photo.tree_id).exclude(picture__gt=photo.pk).update(picture=photo)
+            trees = Tree.objects.filter(pk=photo.tree_id).exclude(picture__gt=photo.pk)
+            if photo.inspection_id is None:  # Approved meanwhile: the picture stays the one the reviewer saw.
+                trees = trees.exclude(state__in=INSPECTED)
+            trees.update(picture=photo)
     except DomainError:
         for name in names.values():
             default_storage.delete(name)
