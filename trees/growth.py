@@ -21,6 +21,7 @@ from carbonsink.errors import DomainError
 from carbonsink.states import move, move_many, note
 from trees.models import Enrolment, Household, Inspection, Photo, Review, SecondLook, Tree
 from trees.registration import withdraw_consent
+from trees.review import is_whose
 
 EXPIRED_AT_ONCE = 2_000
 BETWEEN_INSPECTIONS = timedelta(days=365)
@@ -32,12 +33,15 @@ def decide_inspection(inspection: Inspection, *, reviewer: User, confirm: bool, 
 
     Confirmed, the tree leaves the scheme for good; what was sold of it is replaced or refunded afterwards
     (`purchases.replacements`). Refuted, it is back in the scheme, unless something else still keeps it out. Raises
-    DomainError when the reviewer reported it (403), it is decided already (409), or it is refuted without a word.
+    DomainError when the reviewer reported it or the tree is theirs (403), it is decided already (409), or it is refuted
+    without a word.
     """
     # The tree's row comes first: reports of the same tree are decided one after the other.
     tree = Tree.objects.select_for_update(no_key=True).get(pk=inspection.tree_id)
     if inspection.inspected_by_id == reviewer.pk or inspection.photos.filter(uploaded_by=reviewer).exists():
         raise DomainError("same_person", _("You reported this tree: somebody else must decide about it."), status=403)
+    if is_whose(tree, reviewer):
+        raise DomainError("same_person", _("You registered this tree: somebody else must review it."), status=403)
     remark = remark.strip()
     if not confirm and not remark:
         raise DomainError("no_reason", _("Write in the note what shows that the tree stands."))
