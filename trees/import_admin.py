@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 from carbonsink.accounts.models import signed_in
 from carbonsink.admin import ReadOnlyMixin
 from carbonsink.errors import DomainError
-from trees.imports import reports, uploads
+from trees.imports import loading, reports, uploads
 from trees.imports.kinds import kind_of
 from trees.models import Import
 
@@ -92,7 +92,11 @@ class ImportAdmin(ReadOnlyMixin, ModelAdmin):
         wish = request.POST.get("do")
         if wish == "cancel":
             uploads.cancel_upload(batch, by=signed_in(request))
-        elif wish == "check" and batch.state == Import.State.STAGING:
+            return
+        # What is stored counts as the work of whoever began it, and they alone cannot approve it.
+        if batch.imported_by_id != signed_in(request).pk:
+            raise loading.import_of_another(batch)
+        if wish == "check" and batch.state == Import.State.STAGING:
             uploads.map_columns(batch, {name: str(value) for name, value in request.POST.items()})
             uploads.ask_to_check(batch)
         elif wish == "check":

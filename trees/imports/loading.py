@@ -64,12 +64,17 @@ def known_import(kind: Import.Kind, table: Table, *, by: User) -> Import | None:
     """The import of this file that is under way or stored. DomainError when somebody else has it under way."""
     known = Import.objects.filter(kind=kind, sha256=table.sha256).exclude(state=Import.State.CANCELLED).first()
     if known is not None and known.state != Import.State.STORED and known.imported_by_id != by.pk:
-        raise DomainError(
-            "import_of_another",
-            _("%(name)s is loading this file. Ask them to finish or to cancel it.") % {"name": known.imported_by.name},
-            status=409,
-        )
+        raise import_of_another(known)
     return known
+
+
+def import_of_another(batch: Import) -> DomainError:
+    """The error that says who has begun an import."""
+    return DomainError(
+        "import_of_another",
+        _("%(name)s is loading this file. Ask them to finish or to cancel it.") % {"name": batch.imported_by.name},
+        status=409,
+    )
 
 
 def new_import(kind: Import.Kind, table: Table, *, by: User, heading: Heading) -> Import:
