@@ -311,30 +311,15 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 }
 # The run of payouts: every night, or every so many seconds where people watch.
 PAYOUT_RUN_SECONDS = env.float("PAYOUT_RUN_SECONDS", 0.0)
-CELERY_BEAT_SCHEDULE["payouts.tasks.run_payouts"] = {
-    "task": "payouts.tasks.run_payouts",
-    "schedule": PAYOUT_RUN_SECONDS or crontab(hour="2", minute="15"),
-    "options": {"expires": 3600},
+DAILY: dict[str, Any] = {
+    "trees.tasks.expire_trees": crontab(hour="0", minute="20"),
+    "trees.tasks.draw_second_looks": crontab(hour="1", minute="30"),
+    "payouts.tasks.run_payouts": PAYOUT_RUN_SECONDS or crontab(hour="2", minute="15"),
+    "trees.tasks.drop_old_uploads": crontab(hour="3", minute="40"),
+    "purchases.tasks.book_fees": crontab(hour="10", minute="30"),
 }
-CELERY_BEAT_SCHEDULE["purchases.tasks.book_fees"] = {
-    "task": "purchases.tasks.book_fees",
-    "schedule": crontab(hour="10", minute="30"),
-    "options": {"expires": 3600},
-}
-CELERY_BEAT_SCHEDULE["trees.tasks.drop_old_uploads"] = {
-    "task": "trees.tasks.drop_old_uploads",
-    "schedule": crontab(hour="3", minute="40"),
-    "options": {"expires": 3600},
-}
-CELERY_BEAT_SCHEDULE["trees.tasks.draw_second_looks"] = {
-    "task": "trees.tasks.draw_second_looks",
-    "schedule": crontab(hour="1", minute="30"),
-    "options": {"expires": 3600},
-}
-CELERY_BEAT_SCHEDULE["trees.tasks.expire_trees"] = {
-    "task": "trees.tasks.expire_trees",
-    "schedule": crontab(hour="0", minute="20"),
-    "options": {"expires": 3600},
+CELERY_BEAT_SCHEDULE |= {
+    task: {"task": task, "schedule": at, "options": {"expires": 3600}} for task, at in DAILY.items()
 }
 
 # The money that comes in.
