@@ -67,6 +67,8 @@ def issue_certificate(order: Order, *, parent: Certificate | None = None) -> Cer
 
     With a `parent`, it is the successor of that one, in the same name, over the sinks the order has now.
     """
+    # In primary-key order, as trees that leave take their sinks.
+    list(order.sinks.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
     numbers = list(order.sinks.values_list("tree__number", flat=True))
     key = signing_key()
     certificate = Certificate(

@@ -107,6 +107,12 @@ def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
     was released after it was sold stays closed: another one stands in for it, or its price went back. So does one of a
     year that no enrolment covers any more: its approval was taken back."""
     with connection.cursor() as cursor:
+        # In primary-key order, as a certificate takes the sinks of its order, or the two would wait for each other.
+        cursor.execute(
+            """SELECT count(*) FROM (
+                   SELECT FROM purchases_sink WHERE tree_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE) locked""",
+            [tree_ids],
+        )
         cursor.execute(
             """WITH changed AS (
                    UPDATE purchases_sink k SET open = %s WHERE tree_id = ANY(%s) AND open <> %s
