@@ -31,6 +31,15 @@ def _first_sentence(detail: Any) -> str:
     return str(detail)
 
 
+def _sendable(value: Any) -> Any:
+    """What was sent to us, as it can be sent back: half a character of UTF-16 has no UTF-8."""
+    if isinstance(value, dict):
+        return {name: _sendable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_sendable(inner) for inner in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Answers every expected error as `{"code", "message", …}`; unexpected ones stay 500s."""
     if isinstance(exc, DomainError):
@@ -46,7 +55,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         return response
     if isinstance(exc, exceptions.ValidationError):
         fields = exc.detail if isinstance(exc.detail, dict) else {}
-        response.data = {"code": "invalid", "message": _first_sentence(exc.detail), "fields": fields}
+        response.data = _sendable({"code": "invalid", "message": _first_sentence(exc.detail), "fields": fields})
     else:
         response.data = {"code": exc.default_code, "message": _first_sentence(exc.detail)}
     return response

@@ -78,7 +78,7 @@ class ImportAdmin(ReadOnlyMixin, ModelAdmin):
         """An import where it stands, and what can be done with it next."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        batch = get_object_or_404(Import, pk=int(object_id) if object_id.isdigit() else 0)
+        batch = get_object_or_404(Import, pk=int(object_id) if object_id.isdecimal() else 0)
         if request.method == "POST":
             try:
                 self.act(request, batch)

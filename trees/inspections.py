@@ -5,7 +5,7 @@ inspections is what the tree's history shows.
 """
 
 import uuid
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -21,6 +21,8 @@ from trees.models import Inspection, Tree
 from trees.registration import check_position
 
 ENDS = (Inspection.Condition.DEAD, Inspection.Condition.FELLED)
+# A phone may be without reception for so long; a tree's end must not be dated back over years that were sold since.
+OLDEST = timedelta(days=60)
 
 
 def record_inspection(
@@ -48,9 +50,11 @@ def record_inspection(
     lon, lat = check_position(lon, lat)
     check_dbh(dbh_cm)
     _check_words(condition, cause)
-    if not tree.measured_on <= inspected_on <= timezone.localdate():
+    today = timezone.localdate()
+    if not max(tree.measured_on, today - OLDEST) <= inspected_on <= today:
         raise DomainError(
-            "invalid", _("An inspection is later than the tree's measurement, and not in the future. Correct the date.")
+            "invalid",
+            _("The day must not be in the future, before the tree was measured, or more than 60 days ago. Correct it."),
         )
     ends = condition in ENDS
 

@@ -79,7 +79,9 @@ def keep_original(file: BinaryIO, *, sha256: str = "") -> Original:
     evidence, name = storages["evidence"], f"{found[:2]}/{found}"
     if evidence.exists(name) and evidence.size(name) != len(content):
         evidence.delete(name)  # Begun by a process that died.
-    return Original(found, name if evidence.exists(name) else evidence.save(name, ContentFile(content)))
+    if not evidence.exists(name) and (kept := evidence.save(name, ContentFile(content))) != name:
+        evidence.delete(kept)  # Somebody else kept the same file meanwhile.
+    return Original(found, name)
 
 
 def take_photo(

@@ -146,10 +146,11 @@ def _finish_if_whole(upload: Upload) -> Arrived:
         raise DomainError(
             "damaged", _("The photo was damaged on its way. It is sent again from the beginning."), status=422, offset=0
         )
-    belongs_to = {"inspection": upload.inspection} if upload.inspection else {}
     try:
         with transaction.atomic():
-            photo = photos.take_photo(upload.tree, io.BytesIO(content), officer=upload.officer, **belongs_to)
+            photo = photos.take_photo(
+                upload.tree, io.BytesIO(content), officer=upload.officer, inspection=upload.inspection
+            )
             Upload.objects.filter(pk=upload.pk).delete()
     except DomainError:
         Upload.objects.filter(pk=upload.pk).delete()  # Refused for good: it would only wait in vain.

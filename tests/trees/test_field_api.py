@@ -230,3 +230,11 @@ def test_no_value_of_any_field_is_a_500(field: Client, tree: Tree, path: str) ->
             assert answer.status_code in (200, 201, 400, 404, 409, 413), (name, value, answer.content)
             if answer.status_code >= 400:
                 assert set(answer.json()) >= {"code", "message"}, (name, value)
+
+
+def test_half_a_character_is_refused_in_a_sentence(field: Client, officer: User) -> None:
+    owner = factories.household(officer)
+    body = json.dumps(registry.household_body()).replace('"poor"', '"\\ud800"')
+    answer = field.post("/api/v1/households", body, content_type="application/json")
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["category"])
+    assert Household.objects.get() == owner
