@@ -120,7 +120,7 @@ CHECKS = {
         SELECT s.id FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
          WHERE s.open AND s.order_id IS NULL AND t.state <> 'approved'""",
     "sinks on sale of years that no enrolment covers": """
-        SELECT s.id FROM purchases_sink s
+        SELECT s.id FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
          WHERE s.open AND s.order_id IS NULL AND NOT EXISTS (
                SELECT FROM trees_enrolment e WHERE e.tree_id = s.tree_id AND e.revoked_at IS NULL
                   AND s.vintage BETWEEN e.first_vintage AND e.last_vintage)""",

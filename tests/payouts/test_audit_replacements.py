@@ -80,7 +80,8 @@ def test_a_world_with_every_loss_is_well() -> None:
 
 
 def test_every_check_is_tried_here_or_elsewhere() -> None:
-    assert set(audit.CHECKS) <= set(BROKEN) | set(ELSEWHERE)
+    # The last one in tests/purchases/test_uncovered_years.py.
+    assert set(audit.CHECKS) <= set(BROKEN) | set(ELSEWHERE) | {"sinks on sale of years that no enrolment covers"}
 
 
 @pytest.mark.parametrize("sentence", BROKEN)

@@ -42,7 +42,17 @@ def start(tmp_path: Path, loader: User) -> Iterator[Callable[..., subprocess.Pop
     running: list[subprocess.Popen[bytes]] = []
 
     def start_one(command: str, file: Path, *options: str) -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, "manage.py", command, str(file), f"--by={loader.email}", *options]
+        # With Ctrl-C as on a terminal, also where whoever runs the tests lets it be ignored.
+        arguments = [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "manage.py",
+            command,
+            str(file),
+            f"--by={loader.email}",
+            *options,
+        ]
         environment = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "carbonsink.settings"}
         with (tmp_path / "log").open("ab") as log:
             running.append(subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=log, stderr=log))
