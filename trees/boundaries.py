@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trees.distances import METRES_PER_DEGREE
 from trees.models import Boundary
 
 Floats = npt.NDArray[np.float64]
 
-# Of latitude, on a sphere with the Earth's mean radius of 6,371 km.
-METRES_PER_DEGREE = 111_195
 # A file of all villages of a province, drawn finely, has less.
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 MOST_CORNERS = 100_000

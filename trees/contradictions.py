@@ -1,18 +1,17 @@
 """What a photo's EXIF says against what was recorded: another time, another place. The columns behind are private."""
 
-import math
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
+from trees.distances import distance_m
 from trees.models import Flag, Photo
 
 # A camera whose zone is set wrongly is up to 14 hours off, and one that tells no zone is taken for one of ours.
 TOLERANCE = timedelta(hours=24)
 # A tree is photographed from some steps away, and a phone among trees is off by tens of metres.
 TOLERANCE_M = 200
-EARTH_RADIUS_M = 6_371_000
 
 
 def find_contradictions(photo: Photo) -> list[tuple[Flag.Kind, dict[str, Any]]]:
@@ -44,10 +43,3 @@ def _off(photo: Photo, taken: datetime) -> timedelta:
     if photo.inspection is None and photo.tree.photos.filter(pk__lt=photo.pk).exists():
         last = max(last, photo.received_at)
     return max(first - taken, taken - last)
-
-
-def distance_m(first: Any, second: Any) -> float:
-    """Metres between two positions (longitude, latitude in degrees) on a sphere."""
-    (lon1, lat1), (lon2, lat2) = ([math.radians(float(part)) for part in place] for place in (first, second))
-    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
-    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(half)))

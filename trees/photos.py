@@ -39,10 +39,8 @@ class Original:
     name: str
 
 
-def check_header(file: BinaryIO) -> None:
-    """Raises DomainError unless the file begins like a photo of an allowed kind and size. Decodes nothing."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
+def check_size(size: int) -> None:
+    """Raises DomainError 413 for a photo of more bytes than are taken."""
     if size > settings.PHOTO_MAX_BYTES:
         raise DomainError(
             "photo_too_large",
@@ -50,6 +48,12 @@ def check_header(file: BinaryIO) -> None:
             % {"mb": settings.PHOTO_MAX_BYTES // 2**20},
             status=413,
         )
+
+
+def check_header(file: BinaryIO) -> None:
+    """Raises DomainError unless the file begins like a photo of an allowed kind and size. Decodes nothing."""
+    check_size(file.seek(0, io.SEEK_END))
+    file.seek(0)
     try:
         fits = pictures.allowed(file)
     except ValueError as error:

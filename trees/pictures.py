@@ -6,7 +6,6 @@ child process with little memory and time.
 
 import io
 import math
-import struct
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,10 +35,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 # What Pillow, libheif and OpenCV raise for files and metadata that are not what they seem.
-BROKEN = (
-    OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError,
-    EOFError, struct.error, Image.DecompressionBombError, cv2.error,
-)  # fmt: skip
+BROKEN = (*exif.BROKEN, Image.DecompressionBombError, cv2.error)
 
 register_heif_opener(thumbnails=False)
 cv2.setNumThreads(1)  # Workers share the cores among themselves, and a forked child has no threads.

@@ -8,26 +8,25 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from carbonsink.accounts.models import User
+from trees import distances
 from trees.models import Boundary, Tree
 
 NEAR_M = 60
 MOST_NEIGHBOURS, MOST_POINTS = 200, 3000
-DEGREE_M = 111_320  # Of latitude, to a fifth of a percent.
 
 
 def distance_m(one: Tree, other: Tree) -> float | None:
-    """Metres between two trees, on a plane that touches the earth there (good within a county), or None."""
+    """Metres between two trees, or None where a position is missing."""
     if one.lon is None or one.lat is None or other.lon is None or other.lat is None:
         return None
-    east = float(one.lon - other.lon) * DEGREE_M * math.cos(math.radians(float(one.lat)))
-    return math.hypot(east, float(one.lat - other.lat) * DEGREE_M)
+    return distances.distance_m((one.lon, one.lat), (other.lon, other.lat))
 
 
 def neighbours(tree: Tree, user: User) -> list[tuple[Tree, float]]:
     """The trees within 60 m that the user may see, nearest first, with their distance in metres."""
     if tree.lon is None or tree.lat is None:
         return []
-    up = Decimal(NEAR_M / DEGREE_M)
+    up = Decimal(NEAR_M / distances.METRES_PER_DEGREE)
     across = up / Decimal(max(0.01, math.cos(math.radians(float(tree.lat)))))
     box = Tree.objects.visible_to(user).filter(
         lat__range=(tree.lat - up, tree.lat + up), lon__range=(tree.lon - across, tree.lon + across)

@@ -10,7 +10,6 @@ import uuid
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Length
@@ -48,13 +47,7 @@ def begin_upload(tree: Tree, *, officer: User, inspection: uuid.UUID | None, sha
     if known is not None:
         Upload.objects.filter(officer=officer, tree=tree, sha256=sha256).delete()
         return Arrived(size, known)
-    if size > settings.PHOTO_MAX_BYTES:
-        raise DomainError(
-            "photo_too_large",
-            _("The photo has more than %(mb)s MB. Take it again with a lower resolution.")
-            % {"mb": settings.PHOTO_MAX_BYTES // 2**20},
-            status=413,
-        )
+    photos.check_size(size)
     found = _inspection_of(tree, inspection)
     with transaction.atomic():
         one_after_another(f"uploads of {officer.pk}")

@@ -14,7 +14,8 @@ from django.core.management import CommandError, call_command
 from tests import factories
 from tests.trees.stand import ring, square
 from trees import boundaries
-from trees.boundaries import METRES_PER_DEGREE, Outline
+from trees.boundaries import Outline
+from trees.distances import METRES_PER_DEGREE
 from trees.models import Boundary
 
 COUNTY = "522633000000"

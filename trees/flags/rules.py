@@ -11,7 +11,7 @@ import numpy as np
 from django.db import connection
 
 from trees import boundaries
-from trees.boundaries import METRES_PER_DEGREE
+from trees.distances import METRES_PER_DEGREE
 from trees.flags.raising import Finding
 from trees.models import Flag, Species, Tree
 
