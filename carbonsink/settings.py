@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "carbonsink",
     "carbonsink.accounts",
     "carbonsink.ledger",
+    "carbonsink.messages",
     "trees",
     "purchases",
     "payouts",

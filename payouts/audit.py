@@ -130,6 +130,8 @@ CHECKS = {
             ('purchases_sink_stays_closed'), ('purchases_sink_closed_is_not_sold'), ('purchases_replacement_fits'),
             ('purchases_replacement_append_only'), ('purchases_refund_within_capture'), ('purchases_refund_fixed'),
             ('purchases_tariff_fixed'), ('purchases_notification_append_only'), ('purchases_sinkrelease_append_only'),
+            ('purchases_certificate_fixed'), ('purchases_retirement_append_only'), ('purchases_transfer_fixed'),
+            ('purchases_voucher_append_only'),
             ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
             ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
             ('carbonsink_statechange_append_only')) t(wanted)

@@ -108,8 +108,9 @@ def sold_out(left: int) -> DomainError:
 
 def _take(order: Order, *, wait: bool) -> None:
     """Locks the households that have sold least, and takes their sinks."""
-    assert order.area is not None
-    rows = Stock.objects.filter(vintage=order.vintage, village_code__startswith=order.area.prefix, sold__lt=F("total"))
+    rows = Stock.objects.filter(vintage=order.vintage, sold__lt=F("total"))
+    if order.area is not None:
+        rows = rows.filter(village_code__startswith=order.area.prefix)
     if wait:
         locked = list(rows.order_by("pk").select_for_update())
     else:

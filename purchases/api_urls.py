@@ -1,10 +1,10 @@
 from django.urls import path
 
-from purchases import api
+from purchases.api import areas, orders
 
 urlpatterns = [
-    path("areas/<str:code>", api.AreaDetail.as_view(), name="api-area"),
-    path("orders", api.Orders.as_view(), name="api-orders"),
-    path("orders/<str:token>", api.OrderDetail.as_view(), name="api-order"),
-    path("orders/<str:token>/payment", api.OrderPayment.as_view(), name="api-order-payment"),
+    path("areas/<str:code>", areas.AreaDetail.as_view(), name="api-area"),
+    path("orders", orders.Orders.as_view(), name="api-orders"),
+    path("orders/<str:token>", orders.OrderDetail.as_view(), name="api-order"),
+    path("orders/<str:token>/payment", orders.OrderPayment.as_view(), name="api-order-payment"),
 ]

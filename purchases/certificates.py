@@ -59,6 +59,8 @@ def payload(certificate: Certificate) -> bytes:
         "issued_at": certificate.issued_at.isoformat(),
         "key_id": certificate.key_id,
     }
+    if certificate.dedication:
+        text["dedication"] = certificate.dedication
     return json.dumps(text, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -75,7 +77,9 @@ def issue_certificate(order: Order, *, parent: Certificate | None = None) -> Cer
         serial=_next_serial(order.vintage),
         order=order,
         parent=parent,
+        owner_id=parent.owner_id if parent else order.buyer_id,
         holder=parent.holder if parent else order.holder,
+        dedication=parent.dedication if parent else order.dedication,
         vintage=order.vintage,
         trees=len(numbers),
         kg=len(numbers) * order.kg,

@@ -10,6 +10,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from carbonsink import crypto
@@ -19,9 +20,9 @@ from carbonsink.errors import DomainError
 from carbonsink.locks import one_after_another
 from carbonsink.states import move
 from purchases.allocation import release_sinks, sold_out, take_sinks
-from purchases.models import Buyer, Order, Payment, Tariff
+from purchases.models import Buyer, Campaign, Order, Organisation, Tariff
 from purchases.vintages import current_tariff, unsold
-from trees.models import Division, Tree
+from trees.models import Division, Household, Species, Tree
 
 # Unicode categories of characters that are not seen, or turn round what is seen: control, format, line, paragraph.
 _UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
@@ -33,23 +34,34 @@ def place_order(
     contact: str,
     quantity: int = 1,
     tree: Tree | None = None,
+    household: Household | None = None,
     area: Division | None = None,
+    species: Species | None = None,
+    campaign: Campaign | None = None,
     holder: str = "",
+    dedication: str = "",
+    organisation: Organisation | None = None,
+    contact_person: str = "",
+    pays_by: str = Order.PaysBy.ONLINE,
     address: str = "",
     user: User | None = None,
-    gateway: str = "wechatpay",
 ) -> Order:
-    """Holds sinks of the current vintage for a buyer: one named tree, or `quantity` trees of an area.
+    """Holds sinks of the current vintage for a buyer: one named tree, or `quantity` trees of a household, of an area,
+    of a species, of both, or anywhere. A campaign chooses for whoever buys with it.
 
     `key` is the buyer's idempotency key: the same key with the same wish gives the same order, with another wish a
     422. `address` is the network address, kept only as a keyed digest to limit unpaid orders. Raises DomainError with
     a code: bad_contact, bad_quantity, not_on_sale, sold_out, too_many_unpaid, key_reused, busy.
     """
     contact, holder = check_contact(contact), check_holder(holder)
-    if (tree is None) == (area is None):
-        raise DomainError("invalid", _("Choose either one tree or an area."))
-    choice = {"tree": tree.number if tree else None, "area": area.code if area else None}
-    digest = body_hash({**choice, "quantity": quantity, "holder": holder, "gateway": gateway})
+    if campaign is not None:
+        area, species = campaign.area, campaign.species
+    choice = {"tree": tree, "household": household, "area": area, "species": species, "campaign": campaign}
+    if (tree or household) and any(choice[other] for other in choice if other not in ("tree", "household")):
+        raise DomainError("invalid", _("Choose either one tree, a household, or trees of a place."))
+    wish = {name: chosen.pk if chosen else None for name, chosen in choice.items()}
+    words = {"holder": holder, "dedication": dedication, "organisation": organisation and organisation.pk}
+    digest = body_hash({**wish, **words, "quantity": quantity, "pays_by": pays_by, "person": contact_person})
     key_digest = hashlib.sha256(f"{crypto.normalise(contact)}\n{key}".encode()).hexdigest()
     known = _known(key_digest, digest)
     if known is not None:
@@ -62,9 +74,10 @@ def place_order(
     address_digest = crypto.digest(address.encode().hex()) if address else ""
     order = Order(
         vintage=tariff.vintage,
-        tree=tree,
-        area=area,
+        **choice,
         holder=holder,
+        dedication=dedication,
+        pays_by=pays_by,
         quantity=quantity,
         price_fen=tariff.price_fen,
         kg=tariff.sink_kg,
@@ -77,10 +90,16 @@ def place_order(
     try:
         with transaction.atomic():
             check_unpaid(contact, address_digest, quantity)
-            order.buyer = Buyer.objects.create(contact=contact, user=user)
+            order.buyer = Buyer.objects.create(
+                kind=organisation.kind if organisation else Buyer.Kind.INDIVIDUAL,
+                contact=contact,
+                organisation=organisation,
+                contact_person=contact_person,
+                language=get_language() or settings.LANGUAGE_CODE,
+                user=user,
+            )
             order.save()
             take_sinks(order)
-            Payment.objects.create(order=order, gateway=gateway, fen=order.total_fen)
     except IntegrityError:
         known = _known(key_digest, digest)  # The same wish arrived twice at once.
         if known is None:

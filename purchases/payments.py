@@ -1,17 +1,13 @@
-"""Money that comes in: opening payments, booking captures once, and sending back what cannot be kept.
+"""Money that comes in: booking captures once, and sending back what cannot be kept.
 
-Every call to a gateway stands outside a transaction and is repeatable under the same reference. A capture is booked
-in one transaction, whoever reports it first: the notification, the sweeper or the buyer's own page.
+A capture is booked in one transaction, whoever reports it first: the notification, the sweeper or the buyer's page.
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
 
 import structlog
-from django.conf import settings
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,47 +19,11 @@ from carbonsink.states import move
 from purchases.allocation import take_sinks
 from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
-from purchases.gateways.base import GatewayError, PaymentReport, PaymentRequest
+from purchases.gateways.base import PaymentReport
 from purchases.losses import settle_unpaid
 from purchases.models import Notification, Order, Payment, Refund
 
 log = structlog.get_logger(__name__)
-
-# How long a notification may take before the gateway is asked.
-PATIENCE = timedelta(minutes=2)
-
-
-def start_payment(order: Order, *, ask: bool = True) -> Payment:
-    """The order's payment with the address the buyer's app opens, asked from the gateway when it is not known yet.
-
-    DomainError("gateway_silent") when the gateway does not answer or (ask=False) is not asked; the order stays held.
-    """
-    payment = order.payments.earliest("pk")
-    if payment.code_url or order.state != Order.State.HELD:
-        return payment
-    if not ask:
-        raise gateway_silent()
-    request = PaymentRequest(
-        reference=payment.reference,
-        fen=payment.fen,
-        # Always the same text: asking again with another one would be another payment to the gateway.
-        description=f"单株碳汇 {order.vintage} 年 {order.quantity} 棵",
-        expires_at=order.expires_at,
-        notify_url=settings.PUBLIC_BASE_URL + reverse("purchases:notification", args=[payment.gateway]),
-    )
-    try:
-        payment.code_url = gateway(payment.gateway).create(request)
-    except GatewayError as error:
-        log.warning("gateway_silent", reference=payment.reference, outcome=error.outcome, code=error.code)
-        raise gateway_silent() from error
-    payment.save(update_fields=["code_url"])
-    return payment
-
-
-def gateway_silent() -> DomainError:
-    """The error that says that there is nothing to scan yet."""
-    message = _("The payment service does not answer. Your trees stay reserved; try again.")
-    return DomainError("gateway_silent", message, 503)
 
 
 def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -194,47 +154,3 @@ def send_back(payment: Payment, *, by: User) -> Refund:
         {ledger.account(Account.Kind.SUSPENSE): -held, ledger.account(Account.Kind.REFUNDS): held},
     )
     return request_refund(payment, Refund.Reason.AMOUNT, by=by)
-
-
-def ask_gateway(payment: Payment) -> str:
-    """Asks what has become of an open payment and books a capture; closes it when its order is over.
-
-    Returns the payment's state afterwards. Raises GatewayError when the gateway does not answer.
-    """
-    adapter = gateway(payment.gateway)
-    try:
-        report = adapter.query(payment.reference)
-    except GatewayError as error:
-        if error.code != "ORDER_NOT_EXIST":
-            raise
-        report = PaymentReport(payment.reference, "pending")
-    if report.state in ("captured", "refunded"):
-        book_capture(payment, report)
-        return Payment.State.CAPTURED
-    if report.state == "pending" and payment.order.state != Order.State.HELD:
-        try:
-            adapter.close(payment.reference)
-        except GatewayError as error:
-            if error.code != "ORDER_NOT_EXIST":
-                raise
-        report = PaymentReport(payment.reference, "closed")
-    if report.state in ("closed", "failed"):
-        with transaction.atomic():
-            current = Payment.objects.select_for_update().get(pk=payment.pk)
-            if current.state == Payment.State.CREATED:
-                move(current, report.state)
-            return current.state
-    return payment.state
-
-
-def open_payments_of_ended_orders() -> list[int]:
-    """Payments the gateway must be asked about: their order is over, and they are not closed or captured yet."""
-    ended = Payment.objects.filter(state=Payment.State.CREATED).exclude(order__state=Order.State.HELD)
-    return list(ended.order_by("pk").values_list("pk", flat=True)[:200])
-
-
-def missed_notifications() -> list[int]:
-    """Open payments of held orders that are older than the notification should take: perhaps it never came."""
-    since = timezone.now() - PATIENCE
-    held = Payment.objects.filter(state=Payment.State.CREATED, order__state=Order.State.HELD, created_at__lt=since)
-    return list(held.exclude(code_url="").order_by("pk").values_list("pk", flat=True)[:100])

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from carbonsink.locks import only_one
-from purchases import fees, losses, orders, payments, refunds, replacements
+from purchases import checkout, fees, losses, orders, refunds, replacements
 from purchases.gateways.base import GatewayError
 from purchases.models import Payment, Refund
 from purchases.sweeping import each
@@ -24,7 +24,7 @@ def sweep() -> None:
         if not mine:
             return
         each(orders.over(), orders.release)
-        each(payments.open_payments_of_ended_orders() + payments.missed_notifications(), ask_about_payment)
+        each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
         each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
 
@@ -34,7 +34,7 @@ def ask_about_payment(payment_id: int) -> None:
     """Asks the gateway about one payment; silence is no answer, and the sweeper asks again."""
     payment = Payment.objects.select_related("order").get(pk=payment_id)
     try:
-        payments.ask_gateway(payment)
+        checkout.ask_gateway(payment)
     except GatewayError as error:
         log.warning("gateway_not_asked", reference=payment.reference, outcome=error.outcome, code=error.code)
 

@@ -1,15 +1,15 @@
 from django.urls import path
 
-from purchases import views
+from purchases.views import callbacks, certificates, choosing, ordering
 
 app_name = "purchases"
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("areas/<str:code>/", views.area, name="area"),
-    path("trees/<str:number>/", views.tree, name="tree"),
-    path("orders/<str:token>/", views.order, name="order"),
-    path("orders/<str:token>/qr.png", views.order_qr, name="order-qr"),
-    path("c/<str:token>/", views.certificate, name="certificate"),
-    path("c/<str:token>/qr.png", views.certificate_qr, name="certificate-qr"),
-    path("payments/<str:gateway>/notifications", views.notification, name="notification"),
+    path("", choosing.home, name="home"),
+    path("areas/<str:code>/", choosing.area, name="area"),
+    path("trees/<str:number>/", choosing.tree, name="tree"),
+    path("orders/<str:token>/", ordering.order, name="order"),
+    path("orders/<str:token>/qr.png", ordering.order_qr, name="order-qr"),
+    path("c/<str:token>/", certificates.certificate, name="certificate"),
+    path("c/<str:token>/qr.png", certificates.certificate_qr, name="certificate-qr"),
+    path("payments/<str:gateway>/notifications", callbacks.notification, name="notification"),
 ]

@@ -21,18 +21,20 @@ _INSERT_SINKS = """
       JOIN trees_tree t ON t.id = e.tree_id AND t.state = 'approved'
      WHERE {which}
     ON CONFLICT (tree_id, vintage) DO NOTHING
-    RETURNING household_id, vintage"""
+    RETURNING household_id, vintage, tree_id"""
 
 # Written sinks are added to their household's stock row, which is made when it is the first. Rows that buyers may
 # wait for come in primary-key order, like everywhere.
 _ADD_STOCK = """
-    INSERT INTO purchases_stock (household_id, vintage, village_code, total, sold, shuffle)
-    SELECT s.household_id, s.vintage, h.village_id, count(*), 0,
+    INSERT INTO purchases_stock (household_id, vintage, village_code, total, sold, species, shuffle)
+    SELECT s.household_id, s.vintage, h.village_id, count(*), 0, array_agg(DISTINCT t.species_id),
            hashint8(s.household_id * 10000 + s.vintage)
-      FROM (SELECT * FROM made) s JOIN trees_household h ON h.id = s.household_id
+      FROM (SELECT * FROM made) s JOIN trees_household h ON h.id = s.household_id JOIN trees_tree t ON t.id = s.tree_id
       LEFT JOIN purchases_stock k ON k.household_id = s.household_id AND k.vintage = s.vintage
      GROUP BY s.household_id, s.vintage, h.village_id, k.id ORDER BY k.id, s.household_id
-    ON CONFLICT (household_id, vintage) DO UPDATE SET total = purchases_stock.total + EXCLUDED.total
+    ON CONFLICT (household_id, vintage) DO UPDATE SET total = purchases_stock.total + EXCLUDED.total,
+       species = purchases_stock.species || ARRAY(
+           SELECT unnest(EXCLUDED.species) EXCEPT SELECT unnest(purchases_stock.species))
     RETURNING 1"""
 
 

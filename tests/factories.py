@@ -175,7 +175,14 @@ def order(quantity: int = 1, **choice: Any) -> Order:
     if not choice.get("tree"):
         choice.setdefault("area", area())
     values = {"key": uuid.uuid4().hex, "contact": f"buyer{next(_numbers)}@example.org", **choice}
-    return place_order(quantity=quantity, **values)
+    made = place_order(quantity=quantity, **values)
+    payment(made)
+    return made
+
+
+def payment(of: Order) -> Payment:
+    """The order's payment, as it stands once its buyer has chosen a way of paying."""
+    return Payment.objects.get_or_create(order=of, gateway="wechatpay", product="native", fen=of.total_fen)[0]
 
 
 def capture(payment: Payment, *, fen: int | None = None, transaction_id: str = "") -> None:

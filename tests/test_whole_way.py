@@ -9,9 +9,9 @@ from carbonsink.ledger.models import Account
 from carbonsink.ledger.services import account, balance
 from payouts import audit, runs, sending, statements
 from payouts.models import Payout
+from purchases.checkout import start_payment
 from purchases.fees import book_fees
 from purchases.models import Order
-from purchases.payments import start_payment
 from tests import factories
 from tests.processes import wait_for
 from tests.standins.clients import BankClient, WechatClient

@@ -140,8 +140,8 @@ class Walk:
 
     def pay(self) -> Step:
         """The buyer scans the code and presses “pay”; the gateway's signed notification books the payment."""
-        code_url = self.buyer.call("POST", f"/orders/{self.order['token']}/payment")["code_url"]
-        outside("POST", code_url, data={"action": "pay"})
+        pay_url = self.buyer.call("POST", f"/orders/{self.order['token']}/payment")["pay_url"]
+        outside("POST", pay_url, data={"action": "pay"})
 
         def paid() -> Any:
             order = self.buyer.call("GET", f"/orders/{self.order['token']}")

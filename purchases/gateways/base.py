@@ -25,13 +25,29 @@ class NotificationRefused(Exception):
 
 @dataclass(frozen=True)
 class PaymentRequest:
-    """What the buyer shall pay: our reference, fen, a description, and until when."""
+    """What the buyer shall pay: our reference, fen, a description, until when, and by which of the gateway's products.
+
+    `return_url` is where the buyer's browser goes afterwards; `payer` is how the gateway knows the buyer inside its own
+    app (WeChat: openid); `payer_address` is the buyer's network address, which some products ask for.
+    """
 
     reference: str
     fen: int
     description: str
     expires_at: datetime
     notify_url: str
+    product: str = "native"
+    return_url: str = ""
+    payer: str = ""
+    payer_address: str = ""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """How the buyer goes on: by an address, which is scanned or opened, or by a prepayment that a bridge asks for."""
+
+    url: str = ""
+    prepay_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,25 @@ class RefundReport:
 
 
 @dataclass(frozen=True)
+class BillLine:
+    """A capture or a refund on a gateway's daily bill. `number` is our refund number, empty for a capture."""
+
+    kind: Literal["capture", "refund"]
+    reference: str
+    transaction_id: str
+    fen: int
+    number: str = ""
+
+
+@dataclass(frozen=True)
+class DayBill:
+    """A gateway's bill of one day: the SHA-256 (hex) of what was downloaded, and its lines."""
+
+    sha256: str
+    lines: list[BillLine]
+
+
+@dataclass(frozen=True)
 class Fee:
     """A fee the channel kept: its own unique number, fen, the day."""
 
@@ -84,9 +119,11 @@ class Gateway(Protocol):
     """A way in for money."""
 
     code: str
+    # The products it offers, such as "native" or "wap".
+    products: tuple[str, ...]
 
-    def create(self, request: PaymentRequest) -> str:
-        """Opens a payment and returns the address that the buyer's app opens. The same request: the same address."""
+    def create(self, request: PaymentRequest) -> Checkout:
+        """Opens a payment and says how the buyer goes on. The same request again opens no second payment."""
 
     def query(self, reference: str) -> PaymentReport:
         """What has become of a payment."""

@@ -1,47 +1,18 @@
-"""Orders, who placed them, and the certificate that proves them."""
+"""Orders: what is wanted, for how much, and how far it has come."""
 
-import secrets
+from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from carbonsink.crypto import DigestField, EncryptedField
 from carbonsink.states import Stateful
-from trees.models import Division, Tree
+from purchases.models.buyers import Buyer, new_number, new_token
+from purchases.models.campaigns import Campaign
+from trees.models import Division, Household, Species, Tree
 
-ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # No 0/O, 1/I/L, U: numbers are read aloud and typed.
-
-
-def new_token() -> str:
-    """128 random bits for an address that only its holder knows."""
-    return secrets.token_urlsafe(16)
-
-
-def new_number() -> str:
-    """An order's number: 12 random characters that can be read aloud (58 bits)."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(12))
-
-
-class Buyer(models.Model):
-    """Who buys, and where the receipt goes. Not an account: a signed-in buyer has `user` too."""
-
-    class Kind(models.TextChoices):
-        INDIVIDUAL = "individual", _("individual")
-        ENTERPRISE = "enterprise", _("enterprise")
-        INSTITUTION = "institution", _("institution")
-        SOCIAL_GROUP = "social_group", _("social group")
-
-    kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.INDIVIDUAL)
-    contact = EncryptedField(_("phone or e-mail"))
-    contact_digest = DigestField(of="contact", db_index=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="buyers")
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-
-    class Meta:
-        verbose_name = _("buyer")
-        verbose_name_plural = _("buyers")
+if TYPE_CHECKING:
+    from purchases.models.certificates import Certificate
 
 
 class Order(Stateful):
@@ -57,6 +28,10 @@ class Order(Stateful):
         PARTLY_REFUNDED = "partly_refunded", _("partly refunded")
         REFUNDED = "refunded", _("refunded")
 
+    class PaysBy(models.TextChoices):
+        ONLINE = "online", _("online")
+        TRANSFER = "transfer", _("bank transfer")
+
     MOVES = {
         "allocating": {"held", "short"},
         "held": {"paid", "expired", "cancelled"},
@@ -69,14 +44,22 @@ class Order(Stateful):
     token = models.CharField(max_length=22, unique=True, default=new_token)
     buyer = models.ForeignKey(Buyer, models.PROTECT, related_name="orders")
     vintage = models.PositiveSmallIntegerField(_("vintage"))
-    # The choice, kept because a late capture chooses again: one tree, or trees of an area.
+    # The choice, kept because a late capture chooses again: one tree, trees of a household, or trees of an area, of a
+    # species, of both, or (all empty) anywhere.
     tree = models.ForeignKey(Tree, models.PROTECT, null=True, related_name="+")
+    household = models.ForeignKey(Household, models.PROTECT, null=True, related_name="+")
     area = models.ForeignKey(Division, models.PROTECT, null=True, related_name="+")
+    species = models.ForeignKey(Species, models.PROTECT, null=True, related_name="+")
+    campaign = models.ForeignKey(Campaign, models.PROTECT, null=True, related_name="orders")
     holder = models.CharField(_("name on the certificate"), max_length=80, blank=True)
+    dedication = models.CharField(_("dedication"), max_length=120, blank=True)
     quantity = models.PositiveIntegerField(_("trees"))
+    # Of a large order: how many trees it holds so far.
+    allocated = models.PositiveIntegerField(default=0)
     price_fen = models.PositiveIntegerField(_("price (fen)"))
     kg = models.PositiveSmallIntegerField(_("kg CO2"))
     total_fen = models.BigIntegerField(_("total (fen)"))
+    pays_by = models.CharField(_("paid by"), max_length=8, choices=PaysBy, default=PaysBy.ONLINE)
     state = models.CharField(_("state"), max_length=15, choices=State, default=State.HELD)
     idempotency_key = models.CharField(max_length=80, unique=True)
     body_hash = models.CharField(max_length=64)
@@ -96,8 +79,9 @@ class Order(Stateful):
                 condition=Q(total_fen=F("quantity") * F("price_fen")), name="purchases_order_total_is_sum"
             ),
             models.CheckConstraint(
-                condition=Q(tree__isnull=True, area__isnull=False)
-                | Q(tree__isnull=False, area__isnull=True, quantity=1),
+                condition=Q(tree__isnull=True, household__isnull=True)
+                | Q(tree__isnull=True, household__isnull=False, area__isnull=True, species__isnull=True)
+                | Q(tree__isnull=False, household__isnull=True, area__isnull=True, species__isnull=True, quantity=1),
                 name="purchases_order_one_choice",
             ),
             models.CheckConstraint(
@@ -108,7 +92,10 @@ class Order(Stateful):
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=Q(state="held"), name="purchases_order_held"),
-            models.Index(fields=["address_digest"], condition=Q(state="held"), name="purchases_order_address"),
+            models.Index(
+                fields=["address_digest"], condition=Q(state__in=["held", "allocating"]), name="purchases_order_address"
+            ),
+            models.Index(fields=["id"], condition=Q(state="allocating"), name="purchases_order_allocating"),
         ]
 
     def __str__(self) -> str:
@@ -121,42 +108,5 @@ class Order(Stateful):
 
     @property
     def certificate(self) -> "Certificate | None":
-        """The newest certificate of the order."""
-        return self.certificates.order_by("-pk").first()
-
-
-class Certificate(Stateful):
-    """Proof 购碳证书 that sinks were bought. The signature proves what was issued; the register says what holds now."""
-
-    class State(models.TextChoices):
-        VALID = "valid", _("valid")
-        RETIRED = "retired", _("retired")
-        TRANSFERRED = "transferred", _("transferred")
-        REPLACED = "replaced", _("replaced")
-        REVOKED = "revoked", _("revoked")
-
-    MOVES = {"valid": {"retired", "transferred", "replaced", "revoked"}}
-
-    serial = models.CharField(_("serial number"), max_length=20, unique=True)
-    token = models.CharField(max_length=22, unique=True, default=new_token)
-    order = models.ForeignKey(Order, models.PROTECT, related_name="certificates")
-    parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="successors")
-    holder = models.CharField(_("name on the certificate"), max_length=80, blank=True)
-    vintage = models.PositiveSmallIntegerField(_("vintage"))
-    trees = models.PositiveIntegerField()
-    kg = models.PositiveIntegerField(_("kg CO2"))
-    trees_sha256 = models.CharField(max_length=64)
-    state = models.CharField(_("state"), max_length=11, choices=State, default=State.VALID)
-    issued_at = models.DateTimeField(_("issued at"))
-    key_id = models.CharField(max_length=16)
-    signature = models.CharField(max_length=100)
-
-    class Meta:
-        verbose_name = _("certificate")
-        verbose_name_plural = _("certificates")
-        constraints = [
-            models.CheckConstraint(condition=Q(trees__gt=0, kg__gt=0), name="purchases_certificate_positive")
-        ]
-
-    def __str__(self) -> str:
-        return self.serial
+        """The newest certificate of the order that its buyer has; one that was given away is somebody else's."""
+        return self.certificates.filter(owner=self.buyer_id).order_by("-pk").first()

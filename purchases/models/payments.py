@@ -29,11 +29,16 @@ class Payment(Stateful):
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
     gateway = models.CharField(_("gateway"), max_length=20)
+    # Which of the gateway's ways of paying: its QR code, inside its app, …
+    product = models.CharField(_("way of paying"), max_length=10, default="native")
     reference = models.CharField(_("reference"), max_length=32, unique=True, default=new_reference)
     transaction_id = models.CharField(_("transaction"), max_length=64, null=True)
     fen = models.BigIntegerField(_("amount (fen)"))
     captured_fen = models.BigIntegerField(null=True)
-    code_url = models.CharField(max_length=500, blank=True)
+    # What the gateway answered when the payment was opened: where the buyer goes or what is scanned, or for a page
+    # inside WeChat the prepayment that its bridge asks for.
+    pay_url = models.CharField(max_length=4000, blank=True)
+    prepay_id = models.CharField(max_length=64, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.CREATED)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     captured_at = models.DateTimeField(_("captured at"), null=True)
@@ -104,6 +109,7 @@ class Refund(Stateful):
         SECOND = "second", _("The order was paid twice.")
         AMOUNT = "amount", _("The amount was not that of the order.")
         GONE = "gone", _("A tree was lost, and no other one could stand in for it.")
+        ASKED = "asked", _("The buyer gave trees back.")
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     number = models.CharField(_("number"), max_length=32, unique=True, default=new_reference)
@@ -120,10 +126,33 @@ class Refund(Stateful):
         verbose_name_plural = _("refunds")
         constraints = [
             models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_refund_positive"),
-            # Late and second captures are refunded whole, and so only once. Trees are lost one after the other: for
-            # them the database counts, and refuses more than was captured.
+            # Late and second captures are refunded whole, and so only once. Trees are lost or given back one after
+            # the other: for them the database counts, and refuses more than was captured.
             models.UniqueConstraint(
-                fields=["payment", "reason"], condition=~Q(reason="gone"), name="purchases_refund_once"
+                fields=["payment", "reason"], condition=~Q(reason__in=["gone", "asked"]), name="purchases_refund_once"
             ),
         ]
         indexes = [models.Index(fields=["created_at"], condition=~Q(state="succeeded"), name="purchases_refund_open")]
+
+
+class Voucher(models.Model):
+    """The number of a donation document 捐赠票据 or an invoice that finance has attached to an order: what is sold in
+    one programme is given in another."""
+
+    class Kind(models.TextChoices):
+        DONATION = "donation", _("donation document")
+        INVOICE = "invoice", _("invoice")
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="vouchers")
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    number = models.CharField(_("number"), max_length=40)
+    issued_on = models.DateField(_("issued on"))
+    attached_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("attached by"), related_name="+"
+    )
+    attached_at = models.DateTimeField(_("attached at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("donation document or invoice")
+        verbose_name_plural = _("donation documents and invoices")
+        constraints = [models.UniqueConstraint(fields=["kind", "number"], name="purchases_voucher_once")]

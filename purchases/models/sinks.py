@@ -1,5 +1,6 @@
 """What is sold: one tree's sink of one vintage, once."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +43,8 @@ class Stock(models.Model):
     village_code = models.CharField(_("village code"), max_length=12)
     total = models.PositiveIntegerField(_("in all"), default=0)
     sold = models.PositiveIntegerField(_("sold"), default=0)
+    # Which species the household has sinks of, sold or not: an order for one species looks at these households only.
+    species = ArrayField(models.BigIntegerField(), default=list)
     shuffle = models.IntegerField(help_text="Breaks ties between households that have sold equally many.")
 
     class Meta:

@@ -76,7 +76,8 @@ def test_every_state_but_those_kept_for_later_can_be_reached(model: Any) -> None
 def test_all_things_with_states_are_known() -> None:
     assert {model._meta.label for model in STATEFUL} == {
         "trees.Tree", "trees.Photo", "trees.Inspection", "trees.Import", "purchases.Order", "purchases.Payment", "purchases.Refund",
-        "purchases.Certificate", "payouts.BankAccount", "payouts.Payout", "payouts.Attempt",
+        "purchases.Certificate", "purchases.Campaign", "purchases.Gift", "purchases.Repeat", "purchases.Transfer",
+        "purchases.Difference", "outbox.Message", "payouts.BankAccount", "payouts.Payout", "payouts.Attempt",
     }  # fmt: skip
 
 

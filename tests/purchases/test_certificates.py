@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -82,12 +82,25 @@ ALTERED = {
 }
 
 
+# What a certificate says cannot be changed at all, unless somebody takes the guard off.
+OFF = "SET LOCAL session_replication_role = replica"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("what", ALTERED)
+def test_what_a_certificate_says_cannot_be_changed(what: str) -> None:
+    certified()
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE purchases_certificate SET {ALTERED[what]}")
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("what", ALTERED)
 def test_an_altered_certificate_is_not_genuine(what: str) -> None:
     certificate = certified()
     assert page(certificate).context["genuine"] is True
     with connection.cursor() as cursor:
+        cursor.execute(OFF)
         cursor.execute(f"UPDATE purchases_certificate SET {ALTERED[what]}")
     answer = page(certificate)
     assert (answer.status_code, answer.context["genuine"]) == (200, False)
@@ -107,6 +120,8 @@ def test_a_certificate_that_covers_other_trees_than_were_signed_is_not_genuine()
 @pytest.mark.django_db
 def test_a_certificate_signed_by_somebody_else_is_not_genuine(settings: Any, tmp_path: Any) -> None:
     certificate = certified()
+    with connection.cursor() as cursor:
+        cursor.execute(OFF)
     forger = Ed25519PrivateKey.generate()
     certificate.signature = base64.b64encode(forger.sign(certificates.payload(certificate))).decode()
     certificate.save()

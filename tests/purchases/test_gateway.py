@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from carbonsink.errors import DomainError
 from purchases import fees, tasks
+from purchases.checkout import ask_gateway, start_payment
 from purchases.gateways import gateway
 from purchases.gateways.base import GatewayError
 from purchases.gateways.wechatpay.gateway import read_fees
 from purchases.models import Order, Payment
-from purchases.payments import ask_gateway, start_payment
 from tests import factories
 from tests.purchases import books
 from tests.standins.clients import WechatClient
@@ -50,7 +50,7 @@ def test_a_gateway_that_fails_keeps_the_order_and_gives_the_address_later(wechat
     answer = client.post(f"/api/v1/orders/{payment.order.token}/payment").json()
     assert client.post(f"/api/v1/orders/{payment.order.token}/payment").json() == answer
     (one,) = at_the_gateway(wechat, payment)
-    assert answer == {"code_url": one["code_url"]}
+    assert answer == {"pay_url": one["code_url"]}
     assert (one["fen"], one["trade_state"]) == (600, "NOTPAY")
     assert client.get(reverse("purchases:order-qr", args=[payment.order.token])).content.startswith(b"\x89PNG")
 
@@ -67,7 +67,7 @@ def test_the_gateway_ends_the_payment_when_the_order_ends(wechat: WechatClient) 
 def test_a_gateway_that_answers_twice_has_one_order(wechat: WechatClient) -> None:
     payment = held()
     wechat.fault("native", "duplicate")
-    assert start_payment(payment.order).code_url
+    assert start_payment(payment.order).pay_url
     assert len(at_the_gateway(wechat, payment)) == 1
 
 
@@ -184,7 +184,7 @@ def test_one_payment_that_cannot_be_booked_keeps_no_other_waiting(
     payments = [start_payment(factories.order(1)) for _ in range(2)]
     for payment in payments:
         wechat.pay(payment.reference)
-    from purchases import payments as service
+    from purchases import checkout as service
 
     book = service.book_capture
 

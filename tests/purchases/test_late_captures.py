@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from carbonsink.errors import DomainError
 from purchases import allocation, orders, refunds, tasks
+from purchases.checkout import start_payment
 from purchases.models import Order, Payment, Refund, Sink
-from purchases.payments import start_payment
 from tests import factories
 from tests.ground.threads import at_once
 from tests.processes import wait_for

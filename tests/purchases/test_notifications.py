@@ -12,8 +12,8 @@ from django.test import Client
 
 from carbonsink.ledger.models import Entry
 from purchases import payments
+from purchases.checkout import start_payment
 from purchases.models import Certificate, Notification, Order, Payment
-from purchases.payments import start_payment
 from tests import factories
 from tests.ground.threads import at_once
 from tests.processes import wait_for

@@ -12,7 +12,7 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line
 from carbonsink.states import move
 from payouts.runs import run_payouts
-from purchases import certificates, losses, payments, replacements, tasks
+from purchases import certificates, checkout, losses, replacements, tasks
 from purchases.models import Certificate, Refund, Replacement, SinkRelease
 from purchases.proceeds import proceeds
 from tests import factories
@@ -362,9 +362,9 @@ def test_plain_sql_cannot_change_a_refund() -> None:
 def test_two_trees_lost_one_after_the_other_are_two_refunds_that_arrive(wechat: WechatClient) -> None:
     factories.market(3)
     order = factories.order(3)
-    payments.start_payment(order)
+    checkout.start_payment(order)
     wechat.pay(order.payments.get().reference)
-    payments.ask_gateway(order.payments.get())
+    checkout.ask_gateway(order.payments.get())
     for tree in trees_of(order)[:2]:
         leave(tree)
         tasks.sweep()

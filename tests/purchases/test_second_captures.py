@@ -3,8 +3,8 @@
 import pytest
 
 from purchases import tasks
+from purchases.checkout import start_payment
 from purchases.models import Order, Payment, Refund
-from purchases.payments import start_payment
 from tests import factories
 from tests.ground.threads import at_once
 from tests.purchases import books

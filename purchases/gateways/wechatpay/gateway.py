@@ -18,6 +18,7 @@ from django.utils import timezone
 from carbonsink import money, pem
 from carbonsink.errors import DomainError
 from purchases.gateways.base import (
+    Checkout,
     Fee,
     GatewayError,
     NotificationRefused,
@@ -50,8 +51,9 @@ class WechatPay:
     """The adapter; its address, merchant and keys come from the settings WECHATPAY_*."""
 
     code = "wechatpay"
+    products: tuple[str, ...] = ("native",)
 
-    def create(self, request: PaymentRequest) -> str:
+    def create(self, request: PaymentRequest) -> Checkout:
         answer = self._call(
             "POST",
             "/v3/pay/transactions/native",
@@ -65,7 +67,7 @@ class WechatPay:
                 "amount": {"total": request.fen, "currency": "CNY"},
             },
         )
-        return str(_field(answer, "code_url"))
+        return Checkout(url=str(_field(answer, "code_url")))
 
     def query(self, reference: str) -> PaymentReport:
         query = urlencode({"mchid": settings.WECHATPAY_MCHID})

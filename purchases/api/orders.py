@@ -1,4 +1,4 @@
-"""The market's API: what can be bought, and orders. The server prices; what a client says of prices is not read."""
+"""Placing orders, watching and paying them."""
 
 from django.conf import settings
 from django.shortcuts import get_object_or_404
@@ -13,20 +13,9 @@ from rest_framework.views import APIView
 
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address
-from purchases import areas, orders, payments, vintages
+from purchases import checkout, orders
 from purchases.models import Order
 from trees.models import Division, Tree
-
-
-class AreaOut(serializers.Serializer):
-    """An area with its trees of the vintage on sale."""
-
-    code = serializers.CharField(source="division.code")
-    name = serializers.CharField(source="division.name")
-    level = serializers.CharField(source="division.level")
-    total = serializers.IntegerField()
-    sold = serializers.IntegerField()
-    unsold = serializers.IntegerField()
 
 
 class OrderIn(serializers.Serializer):
@@ -60,21 +49,6 @@ class OrderOut(serializers.ModelSerializer):
         """Where the certificate is checked, once there is one."""
         found = order.certificate
         return settings.PUBLIC_BASE_URL + reverse("purchases:certificate", args=[found.token]) if found else None
-
-
-class AreaDetail(APIView):
-    """An area and the areas below it."""
-
-    permission_classes = [AllowAny]
-
-    @extend_schema(responses=AreaOut(many=True))
-    def get(self, request: Request, code: str) -> Response:
-        division = get_object_or_404(Division, code=code)
-        tariff = vintages.current_tariff()
-        if tariff is None:
-            return Response([])
-        found = [areas.whole(tariff.vintage, division), *areas.below(tariff.vintage, division)]
-        return Response(AreaOut(found, many=True).data)
 
 
 class Orders(APIView):
@@ -121,9 +95,9 @@ class OrderPayment(APIView):
 
     permission_classes = [AllowAny]
 
-    @extend_schema(request=None, responses={200: {"type": "object", "properties": {"code_url": {"type": "string"}}}})
+    @extend_schema(request=None, responses={200: {"type": "object", "properties": {"pay_url": {"type": "string"}}}})
     def post(self, request: Request, token: str) -> Response:
         order = orders.look_at(get_object_or_404(Order, token=token))
         if order.state != Order.State.HELD:
             raise DomainError("not_payable", _("This order cannot be paid any more. Place a new one."), 409)
-        return Response({"code_url": payments.start_payment(order).code_url})
+        return Response({"pay_url": checkout.start_payment(order).pay_url})

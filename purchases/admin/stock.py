@@ -1,14 +1,13 @@
+"""What is sold."""
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from carbonsink.accounts.models import signed_in
-from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
+from carbonsink.admin import ReadOnlyMixin
 from carbonsink.templatetags.money import yuan
-from purchases import payments
-from purchases.models import Notification, Order, Payment, Refund, Replacement, Stock, Tariff
+from purchases.models import Order, Replacement, Stock, Tariff
 from purchases.vintages import open_vintage
 
 
@@ -52,37 +51,8 @@ class OrderAdmin(ReadOnlyMixin, ModelAdmin):
     exclude = ["token", "idempotency_key", "body_hash", "address_digest", "buyer"]
 
 
-@admin.register(Payment)
-class PaymentAdmin(FinanceMixin, ModelAdmin):
-    list_display = ["reference", "order", "gateway", "amount", "state", "captured_at"]
-    list_filter = ["state", "gateway"]
-    search_fields = ["reference", "transaction_id"]
-    list_select_related = ["order"]
-    actions = ["send_back"]
-
-    @admin.display(description=_("amount"), ordering="fen")
-    def amount(self, payment: Payment) -> str:
-        return yuan(payment.captured_fen or payment.fen)
-
-    @admin.action(description=_("Send back chosen payments of a wrong amount"), permissions=["finance"])
-    def send_back(self, request: HttpRequest, queryset: QuerySet[Payment]) -> None:
-        for_each(request, queryset, lambda row: payments.send_back(row, by=signed_in(request)))
-
-
-@admin.register(Refund)
-class RefundAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["number", "payment", "fen", "reason", "state"]
-    list_filter = ["state", "reason"]
-
-
 @admin.register(Replacement)
 class ReplacementAdmin(ReadOnlyMixin, ModelAdmin):
     list_display = ["order", "old_sink", "new_sink", "reason", "at"]
     list_filter = ["reason"]
     search_fields = ["order__number"]
-
-
-@admin.register(Notification)
-class NotificationAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["event_id", "gateway", "payment", "received_at"]
-    fields = ["event_id", "gateway", "payment", "received_at", "headers"]

@@ -1,32 +1,23 @@
-"""Public pages of the market: what can be bought, a tree, an order, a certificate; and the gateways' callbacks."""
+"""What can be bought: the front page, areas, a tree; and the order form for each choice."""
 
 from typing import Any
 
-import structlog
-from django.conf import settings
 from django.db.models import F
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from carbonsink import qr
 from carbonsink.accounts.models import User
 from carbonsink.accounts.roles import OFFICER
-from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
-from purchases import areas, certificates, orders, payments, proceeds, replacements, vintages
+from purchases import areas, orders, vintages
 from purchases.forms import OrderForm
-from purchases.gateways.base import NotificationRefused
-from purchases.models import Certificate, Order, Sink, Stock, Tariff
+from purchases.models import Sink, Stock, Tariff
 from trees import carbon, chart, growth
 from trees.models import Division, Tree
 from trees.numbers import is_tree_number
 from trees.registration import find_tree
 
-log = structlog.get_logger(__name__)
 SHOWN_TREES = 12
 
 
@@ -131,70 +122,3 @@ def _some_trees(tariff: Tariff, division: Division) -> list[Tree]:
     sinks = Sink.objects.filter(household__in=households, vintage=tariff.vintage, order=None, open=True)
     shown = sinks.select_related("tree__species", "tree__household__village", "tree__picture")
     return [sink.tree for sink in shown.order_by("rank", "pk")[:SHOWN_TREES]]
-
-
-@require_safe
-@never_cache
-def order(request: HttpRequest, token: str) -> HttpResponse:
-    """An order: pay it, watch it, find its certificate."""
-    found = orders.look_at(get_object_or_404(Order.objects.select_related("tree", "area"), token=token))
-    context: dict[str, Any] = {"order": found, "payment": None, "trouble": ""}
-    # The page asks the gateway, its live update only looks: a silent gateway must not be asked every two seconds.
-    try:
-        context["payment"] = payments.start_payment(found, ask=not request.htmx)  # type: ignore[attr-defined]
-    except DomainError as error:
-        context["trouble"] = error.message
-    context["releases"] = replacements.told(found)
-    if found.state in (Order.State.PAID, Order.State.PARTLY_REFUNDED):
-        context["proceeds"] = proceeds.proceeds(found)
-    # The same partial serves the page and its live update.
-    template = "purchases/_order_status.html" if request.htmx else "purchases/order.html"  # type: ignore[attr-defined]
-    return render(request, template, context)
-
-
-@require_safe
-def order_qr(request: HttpRequest, token: str) -> HttpResponse:
-    """The QR code that the buyer's payment app scans."""
-    payment = get_object_or_404(Order, token=token).payments.earliest("pk")
-    if not payment.code_url:
-        raise Http404
-    return qr.response(payment.code_url)
-
-
-@require_safe
-def certificate(request: HttpRequest, token: str) -> HttpResponse:
-    """A certificate and its check: what was signed, whether the signature fits, and what the register says now."""
-    found = get_object_or_404(Certificate.objects.select_related("order"), token=token)
-    shown = Tree.objects.filter(sinks__certificate=found).select_related("species", "household__village", "picture")
-    context = {
-        "certificate": found,
-        "genuine": certificates.is_genuine(found),
-        "payload": certificates.payload(found).decode(),
-        "public_key": certificates.public_key_text(),
-        "trees": shown.order_by("number")[:60],
-        "proceeds": proceeds.proceeds(found.order),
-        "releases": replacements.told(found.order),
-        "successor": found.successors.first(),
-    }
-    return render(request, "purchases/certificate.html", context)
-
-
-@require_safe
-def certificate_qr(request: HttpRequest, token: str) -> HttpResponse:
-    """The QR code that leads to the check of a certificate."""
-    found = get_object_or_404(Certificate, token=token)
-    return qr.response(settings.PUBLIC_BASE_URL + reverse("purchases:certificate", args=[found.token]))
-
-
-@csrf_exempt
-@require_POST
-def notification(request: HttpRequest, gateway: str) -> HttpResponse:
-    """A gateway's callback. 200 once it is in the books; 401 for one that is not authentic."""
-    if gateway not in settings.PAYMENT_GATEWAYS:
-        raise Http404
-    try:
-        payments.receive_notification(gateway, dict(request.headers), request.body)
-    except NotificationRefused as error:
-        log.warning("notification_refused", gateway=gateway, why=str(error))
-        return JsonResponse({"code": "FAIL", "message": "签名错误"}, status=401)
-    return JsonResponse({"code": "SUCCESS", "message": "成功"})
