@@ -31,6 +31,14 @@ def production_has_no_standins(app_configs: Any, **kwargs: Any) -> list[CheckMes
         settings.WECHATPAY_BASE_URL
     ).netloc.endswith(".weixin.qq.com"):
         errors.append(Error("WECHATPAY_BASE_URL is not WeChat Pay's own address. Unset it.", id="carbonsink.E003"))
+    for name, host in (
+        ("WECHAT_OAUTH_AUTHORIZE_URL", "open.weixin.qq.com"),
+        ("WECHAT_API_BASE_URL", "api.weixin.qq.com"),
+        ("ALIPAY_GATEWAY_URL", "openapi.alipay.com"),
+    ):
+        address = urlsplit(getattr(settings, name))
+        if (address.scheme, address.netloc) != ("https", host):
+            errors.append(Error(f"{name} is not the provider's own address. Unset it.", id="carbonsink.E009"))
     if urlsplit(settings.PUBLIC_BASE_URL).scheme != "https":
         errors.append(Error("PUBLIC_BASE_URL must be the public https:// address of the site.", id="carbonsink.E004"))
     if not settings.ALLOWED_HOSTS:
@@ -46,6 +54,10 @@ def keys_are_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     needed = ["CERTIFICATE_KEY_FILE"]
     if "wechatpay" in settings.PAYMENT_GATEWAYS:
         needed += [name for name in dir(settings) if name.startswith("WECHATPAY_")]
+        if not settings.PAYMENT_PRODUCTS or "wechatpay.jsapi" in settings.PAYMENT_PRODUCTS:
+            needed.append("WECHAT_APP_SECRET_FILE")
+    if "alipay" in settings.PAYMENT_GATEWAYS:
+        needed += [name for name in dir(settings) if name.startswith("ALIPAY_")]
     return [
         Error(f"{name} is not set. Set it in the environment; see .env.example.", id="carbonsink.E006")
         for name in needed

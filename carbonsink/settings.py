@@ -325,6 +325,7 @@ CELERY_BEAT_SCHEDULE |= {
 
 # The money that comes in.
 PAYMENT_GATEWAYS = env.list("PAYMENT_GATEWAYS", ["wechatpay"])
+PAYMENT_PRODUCTS: list[str] = env.list("PAYMENT_PRODUCTS", [])
 WECHATPAY_BASE_URL = env.str("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com").rstrip("/")
 WECHATPAY_MCHID = env.str("WECHATPAY_MCHID", "")
 WECHATPAY_APPID = env.str("WECHATPAY_APPID", "")
@@ -333,6 +334,16 @@ WECHATPAY_MERCHANT_KEY_FILE = env.str("WECHATPAY_MERCHANT_KEY_FILE", "")
 WECHATPAY_APIV3_KEY_FILE = env.str("WECHATPAY_APIV3_KEY_FILE", "")
 WECHATPAY_PUBLIC_KEY_ID = env.str("WECHATPAY_PUBLIC_KEY_ID", "")
 WECHATPAY_PUBLIC_KEY_FILE = env.str("WECHATPAY_PUBLIC_KEY_FILE", "")
+WECHAT_OAUTH_AUTHORIZE_URL = env.str(
+    "WECHAT_OAUTH_AUTHORIZE_URL", "https://open.weixin.qq.com/connect/oauth2/authorize"
+)
+WECHAT_API_BASE_URL = env.str("WECHAT_API_BASE_URL", "https://api.weixin.qq.com").rstrip("/")
+WECHAT_APP_SECRET_FILE = env.str("WECHAT_APP_SECRET_FILE", "")
+ALIPAY_GATEWAY_URL = env.str("ALIPAY_GATEWAY_URL", "https://openapi.alipay.com/gateway.do")
+ALIPAY_APP_ID = env.str("ALIPAY_APP_ID", "")
+ALIPAY_SELLER_ID = env.str("ALIPAY_SELLER_ID", "")
+ALIPAY_APP_KEY_FILE = env.str("ALIPAY_APP_KEY_FILE", "")
+ALIPAY_PUBLIC_KEY_FILE = env.str("ALIPAY_PUBLIC_KEY_FILE", "")
 
 # The money that goes out.
 PAYOUT_BANK = env.str("PAYOUT_BANK", "standin" if not IS_PRODUCTION else "")
@@ -347,7 +358,10 @@ PAYOUT_APPROVAL_ABOVE_FEN = env.int("PAYOUT_APPROVAL_ABOVE_FEN", 500_000)
 ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
 SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
 GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
-    env.json("GATEWAY_SETTLEMENT_NAMES", {"财付通支付科技有限公司": "wechatpay"})
+    env.json(
+        "GATEWAY_SETTLEMENT_NAMES",
+        {"财付通支付科技有限公司": "wechatpay", "支付宝（中国）网络技术有限公司": "alipay"},
+    )
 )
 
 # The rules of holding sinks until they are paid.

@@ -50,7 +50,7 @@ def send(refund: Refund) -> None:
 def ask(refund: Refund) -> None:
     """Asks the gateway about a refund whose outcome is not known. One that never arrived is sent again as it was."""
     try:
-        report = gateway(refund.payment.gateway).query_refund(refund.number)
+        report = gateway(refund.payment.gateway).query_refund(refund.number, refund.payment.transaction_id or "")
     except GatewayError as error:
         if error.code == "RESOURCE_NOT_EXISTS":
             move(refund, Refund.State.FAILED, reason="never arrived")

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from purchases.views import callbacks, certificates, choosing, ordering
+from purchases.views import callbacks, certificates, choosing, ordering, wechat
 
 app_name = "purchases"
 urlpatterns = [
@@ -12,4 +12,6 @@ urlpatterns = [
     path("c/<str:token>/", certificates.certificate, name="certificate"),
     path("c/<str:token>/qr.png", certificates.certificate_qr, name="certificate-qr"),
     path("payments/<str:gateway>/notifications", callbacks.notification, name="notification"),
+    path("wechat/openid", wechat.openid, name="wechat-openid"),
+    path("wechat/openid/back", wechat.openid_back, name="wechat-openid-back"),
 ]

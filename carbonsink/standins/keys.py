@@ -28,6 +28,7 @@ MERCHANT_PUBLIC = "merchant.pub.pem"
 WECHATPAY_KEY = "wechatpay.key.pem"
 WECHATPAY_PUBLIC = "wechatpay.pub.pem"
 APIV3_KEY = "apiv3.key"
+OAUTH_KEY = "wechat_app.secret"
 BANK_CLIENT_KEY = "bank_client.key.pem"
 BANK_CLIENT_PUBLIC = "bank_client.pub.pem"
 BANK_KEY = "bank.key.pem"
@@ -53,6 +54,8 @@ def generate(directory: Path) -> None:
     if not (directory / APIV3_KEY).exists():
         alphabet = string.ascii_letters + string.digits
         _write_once(directory / APIV3_KEY, "".join(secrets.choice(alphabet) for _ in range(32)).encode())
+    if not (directory / OAUTH_KEY).exists():
+        _write_once(directory / OAUTH_KEY, secrets.token_hex(16).encode())
 
 
 def settings_for(directory: Path, wechat_url: str, bank_url: str) -> dict[str, str]:
@@ -67,6 +70,9 @@ def settings_for(directory: Path, wechat_url: str, bank_url: str) -> dict[str, s
         "WECHATPAY_APIV3_KEY_FILE": str(folder / APIV3_KEY),
         "WECHATPAY_PUBLIC_KEY_ID": PUBLIC_KEY_ID,
         "WECHATPAY_PUBLIC_KEY_FILE": str(folder / WECHATPAY_PUBLIC),
+        "WECHAT_OAUTH_AUTHORIZE_URL": f"{wechat_url}/connect/oauth2/authorize",
+        "WECHAT_API_BASE_URL": wechat_url,
+        "WECHAT_APP_SECRET_FILE": str(folder / OAUTH_KEY),
         "STANDIN_BANK_URL": bank_url,
         "STANDIN_BANK_CLIENT_ID": BANK_CLIENT_ID,
         "STANDIN_BANK_CLIENT_KEY_FILE": str(folder / BANK_CLIENT_KEY),

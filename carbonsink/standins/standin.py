@@ -47,6 +47,10 @@ class Standin(ABC):
         """Places beside the signed endpoints where faults can be switched on, with the faults that fit."""
         return {}
 
+    def refused(self, refusal: RefusalError) -> Response:
+        """How a refusal is said."""
+        return make_response(jsonify(refusal.body()), refusal.status)
+
     def failure(self) -> Response:
         return make_response(jsonify(code="SYSTEM_ERROR", message="系统错误"), 500)
 
@@ -57,32 +61,38 @@ def current() -> Standin:
     return standin
 
 
-def endpoint(place: str) -> Callable[[Callable[P, Any]], Callable[P, Response]]:
-    """A signed endpoint: the signature is checked, a switched fault has its way, the answer is signed."""
+def endpoint(place: str, *, signed: bool = True) -> Callable[[Callable[P, Any]], Callable[P, Response]]:
+    """A signed endpoint: the signature is checked, a switched fault has its way, the answer is signed.
+
+    Where the protocol itself signs nothing (`signed=False`), only the faults remain.
+    """
 
     def decorate(view: Callable[P, Any]) -> Callable[P, Response]:
         @functools.wraps(view)
         def answer(*args: P.args, **kwargs: P.kwargs) -> Response:
             standin = current()
+            sign = standin.sign if signed else _unsigned
             try:
-                standin.verify(sent_request())
+                if signed:
+                    standin.verify(sent_request())
             except RefusalError as refusal:
-                return standin.sign(_refused(refusal))
+                return sign(standin.refused(refusal))
 
             def work() -> Response:
                 try:
                     return make_response(view(*args, **kwargs))
                 except RefusalError as refusal:
-                    return _refused(refusal)
+                    return standin.refused(refusal)
 
             switched = standin.faults.take(place)
             if switched is None:
-                return standin.sign(work())
+                return sign(work())
             connection = request.environ["werkzeug.socket"]
-            call = Call(work, standin.sign, standin.failure, connection, switched.hold_seconds)
+            call = Call(work, sign, standin.failure, connection, switched.hold_seconds)
             return FAULTS[switched.fault](call)
 
         answer.place = place  # type: ignore[attr-defined]
+        answer.fitting = frozenset(FAULTS) - (set() if signed else {"bad_signature"})  # type: ignore[attr-defined]
         return answer
 
     return decorate
@@ -90,6 +100,10 @@ def endpoint(place: str) -> Callable[[Callable[P, Any]], Callable[P, Response]]:
 
 def sent_request() -> Sent:
     return Sent(request.method, request.environ["REQUEST_URI"], request.get_data())
+
+
+def _unsigned(response: Response, *, forged: bool = False) -> Response:
+    return response
 
 
 def _refused(refusal: RefusalError) -> Response:
@@ -165,5 +179,5 @@ def clear_faults() -> Response:
 
 def _places() -> dict[str, frozenset[str]]:
     views = current_app.view_functions.values()
-    signed = {view.place: frozenset(FAULTS) for view in views if hasattr(view, "place")}
+    signed = {view.place: frozenset(getattr(view, "fitting", ())) for view in views if hasattr(view, "place")}
     return signed | current().other_places()

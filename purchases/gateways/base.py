@@ -121,6 +121,10 @@ class Gateway(Protocol):
     code: str
     # The products it offers, such as "native" or "wap".
     products: tuple[str, ...]
+    # What is answered to a callback: content type, words for one that was taken and for one that was refused.
+    answer_type: str
+    accepted: str
+    refused: str
 
     def create(self, request: PaymentRequest) -> Checkout:
         """Opens a payment and says how the buyer goes on. The same request again opens no second payment."""
@@ -137,8 +141,13 @@ class Gateway(Protocol):
     def refund(self, request: RefundRequest) -> RefundReport:
         """Sends money back. The same number again: the same refund."""
 
-    def query_refund(self, number: str) -> RefundReport:
-        """What has become of a refund. GatewayError("refused", "RESOURCE_NOT_EXISTS") when it never arrived."""
+    def query_refund(self, number: str, transaction_id: str = "") -> RefundReport:
+        """What has become of a refund of a capture. GatewayError("refused", "RESOURCE_NOT_EXISTS") when it never
+        arrived."""
 
     def fees(self, day: date) -> list[Fee]:
         """The fees the channel kept on a day, from its bill."""
+
+    def bill(self, day: date) -> DayBill:
+        """The captures and refunds of a day. GatewayError("unknown") when the bill does not come, is not what was
+        announced, or its totals are not those of its lines. A day without any: no hash and no lines."""

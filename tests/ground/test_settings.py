@@ -72,11 +72,11 @@ class TestChecks:
         for name, value in {
             "IS_PRODUCTION": True, "DEBUG": False, "PAYOUT_BANK": "ccb", "STANDIN_BANK_URL": "",
             "WECHATPAY_BASE_URL": "https://api.mch.weixin.qq.com", "PUBLIC_BASE_URL": "https://sinks.example.org",
-            "ALLOWED_HOSTS": ["sinks.example.org"], "CERTIFICATE_KEY_FILE": "key.pem",
+            "PAYMENT_GATEWAYS": ["wechatpay", "alipay"], "ALLOWED_HOSTS": ["sinks.example.org"], "CERTIFICATE_KEY_FILE": "key.pem",
         }.items():  # fmt: skip
             setattr(settings, name, value)
         for name in dir(django_settings):
-            if name.startswith("WECHATPAY_") and not getattr(settings, name):
+            if name.startswith(("WECHATPAY_", "WECHAT_APP_", "ALIPAY_")) and not getattr(settings, name):
                 setattr(settings, name, "given")
 
     def found(self) -> set[str]:
@@ -96,6 +96,11 @@ class TestChecks:
             ("WECHATPAY_BASE_URL", "http://api.mch.weixin.qq.com", "E003"),
             ("WECHATPAY_BASE_URL", "https://weixin.qq.com.example.org", "E003"),
             ("WECHATPAY_BASE_URL", "https://evil-weixin.qq.com", "E003"),
+            ("WECHAT_OAUTH_AUTHORIZE_URL", "http://127.0.0.1:1/connect/oauth2/authorize", "E009"),
+            ("WECHAT_API_BASE_URL", "https://api.weixin.qq.com.example.org", "E009"),
+            ("ALIPAY_GATEWAY_URL", "https://openapi-sandbox.dl.alipaydev.com/gateway.do", "E009"),
+            ("WECHAT_APP_SECRET_FILE", "", "E006"),
+            ("ALIPAY_SELLER_ID", "", "E006"),
             ("PUBLIC_BASE_URL", "http://sinks.example.org", "E004"),
             ("ALLOWED_HOSTS", [], "E005"),
             ("CERTIFICATE_KEY_FILE", "", "E006"),

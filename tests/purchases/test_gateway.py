@@ -14,7 +14,7 @@ from purchases import fees, tasks
 from purchases.checkout import ask_gateway, start_payment
 from purchases.gateways import gateway
 from purchases.gateways.base import GatewayError
-from purchases.gateways.wechatpay.gateway import read_fees
+from purchases.gateways.wechatpay.bills import read_fees
 from purchases.models import Order, Payment
 from tests import factories
 from tests.purchases import books

@@ -98,6 +98,10 @@ class WechatClient(Client):
     def pay(self, number: str, action: str = "pay") -> dict[str, Any]:
         return self.control("POST", "pay", {"out_trade_no": number, "action": action})
 
+    def bridge(self, params: dict[str, str], action: str = "pay") -> httpx.Response:
+        """WeChat's app, asked by a page to pay; a browser test exposes this as its WeixinJSBridge."""
+        return self.http.post(f"{self.url}/bridge", json=params | {"action": action})
+
     def notification(self, number: str) -> dict[str, Any]:
         return self.control("GET", f"notifications?out_trade_no={number}")[0]
 

@@ -1,4 +1,5 @@
-"""WeChat Pay v3 as far as the platform uses it: Native orders, refunds, bills, notifications."""
+"""WeChat Pay v3 as far as the platform uses it: Native, JSAPI and H5 orders, refunds, bills,
+notifications, and the official account's OAuth."""
 
 import argparse
 from decimal import Decimal
@@ -10,6 +11,7 @@ from .api import api
 from .cashier import cashier
 from .control import control
 from .gateway import Gateway
+from .oauth import oauth
 
 SUMMARY = "WeChat Pay v3 with a cashier page"
 
@@ -40,4 +42,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def create_app(options: argparse.Namespace) -> Flask:
     """The web application on the book and the keys in `options.dir`."""
-    return build(Gateway(options), api, cashier, control)
+    return build(Gateway(options), api, cashier, control, oauth)

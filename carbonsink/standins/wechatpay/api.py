@@ -1,5 +1,6 @@
 """The signed endpoints under /v3, with the fields and error codes of WeChat Pay's own documentation."""
 
+import ipaddress
 import time
 from datetime import date, datetime
 from typing import Any
@@ -22,7 +23,33 @@ REFUND_NUMBER = r"[0-9A-Za-z_\-|*@]{1,64}"
 @api.post("/pay/transactions/native")
 @endpoint("native")
 def native() -> dict[str, Any]:
+    token = _place(fields.json_body(), "NATIVE")
+    return {"code_url": f"{gateway().base_url}/cashier/{token}"}
+
+
+@api.post("/pay/transactions/jsapi")
+@endpoint("jsapi")
+def jsapi() -> dict[str, Any]:
     data = fields.json_body()
+    openid = fields.text(data, "payer.openid", r"[0-9A-Za-z_\-]{1,128}")
+    return {"prepay_id": orders.prepay_id(_place(data, "JSAPI", openid=openid))}
+
+
+@api.post("/pay/transactions/h5")
+@endpoint("h5")
+def h5() -> dict[str, Any]:
+    data = fields.json_body()
+    try:
+        ipaddress.ip_address(fields.text(data, "scene_info.payer_client_ip", ".{1,45}"))
+    except ValueError:
+        raise bad_field("scene_info.payer_client_ip", "应为 IP 地址") from None
+    fields.text(data, "scene_info.h5_info.type", "Wap|iOS|Android")
+    token = _place(data, "MWEB")
+    return {"h5_url": f"{gateway().base_url}/h5?prepay_id={orders.prepay_id(token)}"}
+
+
+def _place(data: dict[str, Any], trade_type: str, **more: str) -> str:
+    """The token of the order these terms ask for."""
     if data.get("appid") != keys.APP_ID or data.get("mchid") != keys.MERCHANT_ID:
         raise RefusalError(400, "APPID_MCHID_NOT_MATCH", "appid 与 mchid 不匹配")
     expiry = fields.text(data, "time_expire", ".*", default="")
@@ -31,6 +58,7 @@ def native() -> dict[str, Any]:
         "description": fields.text(data, "description", r"(?s).{1,127}"),
         "notify_url": fields.text(data, "notify_url", r"https?://[^\s?]{1,240}"),
         "time_expire": expiry,
+        "trade_type": trade_type,
         "attach": fields.text(data, "attach", r"(?s).{0,128}", default=""),
         "amount": {
             "total": fields.whole(data, "amount.total"),
@@ -38,8 +66,7 @@ def native() -> dict[str, Any]:
         },
     }
     with gateway().store.transaction() as db:
-        token = orders.place(db, terms, _moment(expiry), time.time())
-    return {"code_url": f"{gateway().base_url}/cashier/{token}"}
+        return orders.place(db, terms | more, _moment(expiry), time.time())
 
 
 def _moment(expiry: str) -> float | None:

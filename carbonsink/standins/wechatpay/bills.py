@@ -75,7 +75,8 @@ def _refunded(row: sqlite3.Row, rate: str) -> list[str]:
 def _trade(row: sqlite3.Row, moment: float, trade_state: str) -> list[str]:
     start = [_clock(moment), keys.APP_ID, keys.MERCHANT_ID, "0", ""]
     numbers = [row["transaction_id"], row["out_trade_no"], row["openid"]]
-    return [*start, *numbers, "NATIVE", trade_state, "OTHERS", "CNY"]
+    trade_type = json.loads(row["terms"]).get("trade_type", "NATIVE")
+    return [*start, *numbers, trade_type, trade_state, "OTHERS", "CNY"]
 
 
 def _goods(row: sqlite3.Row) -> list[str]:

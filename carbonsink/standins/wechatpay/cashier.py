@@ -4,10 +4,12 @@ import json
 import sqlite3
 import time
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from .. import fields, keys, signing
 from ..fields import RefusalError
 from ..store import CHINA
 from . import notifications, orders
@@ -39,18 +41,59 @@ def show(token: str) -> str:
     return _page(token)
 
 
+@cashier.get("/h5")
+def open_h5() -> Response:
+    """Where a phone's browser goes: the cashier, and from there back to the merchant's redirect_url."""
+    with gateway().store.transaction() as db:
+        token = orders.by_prepay_id(db, request.args.get("prepay_id", ""))["token"]
+    back = request.args.get("redirect_url") or None
+    if back and not back.startswith(("http://", "https://")):
+        abort(400, "redirect_url 应为 http(s) 地址。")
+    return redirect(url_for("cashier.show", token=token, back=back))
+
+
 @cashier.post("/cashier/<token>")
 def decide(token: str) -> Response | tuple[str, int]:
+    action, back = request.form.get("action", ""), request.args.get("back")
     try:
-        press(gateway(), _order(token)["out_trade_no"], request.form.get("action", ""))
+        press(gateway(), _order(token)["out_trade_no"], action)
     except RefusalError as refusal:
         return _page(token, refusal.message), refusal.status
-    return redirect(url_for("cashier.show", token=token), 303)
+    if back and action in ("pay", "refuse"):
+        return redirect(back, 303)
+    return redirect(url_for("cashier.show", token=token, back=back), 303)
+
+
+@cashier.post("/bridge")
+def bridge() -> Response:
+    """What WeChat's app does when a page calls `getBrandWCPayRequest`: it checks paySign, and the payer pays."""
+    data = fields.json_body()
+    names = ("appId", "timeStamp", "nonceStr", "package")
+    lines = [fields.text(data, name, r"[^\n]{1,128}") for name in names]
+    key = gateway().merchant_key
+    try:
+        signing.check_fresh(lines[1], time.time())
+        signing.rsa_check(key, signing.wechat_message(*lines[:3], body=lines[3].encode()), str(data.get("paySign")))
+    except signing.SignatureRefusedError as error:
+        raise RefusalError(403, "SIGN_ERROR", f"支付验证签名失败：{error}") from error
+    if lines[0] != keys.APP_ID or data.get("signType") != "RSA":
+        raise RefusalError(403, "SIGN_ERROR", "appId 或 signType 不对")
+    with gateway().store.transaction() as db:
+        order = orders.by_prepay_id(db, lines[3].removeprefix("prepay_id="))
+    if json.loads(order["terms"])["trade_type"] != "JSAPI":
+        raise RefusalError(400, "INVALID_REQUEST", "该订单不是公众号支付")
+    action = str(data.get("action", "pay"))
+    press(gateway(), order["out_trade_no"], action)
+    ending = "cancel" if action in ("refuse", "ignore") else "ok"
+    return make_response(jsonify(err_msg=f"get_brand_wcpay_request:{ending}"))
 
 
 @cashier.after_request
 def only_own_parts(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; form-action 'self'"
+    # A browser also holds back a redirect after a form to where forms may not go.
+    back = urlsplit(request.args.get("back", ""))
+    forms = f"'self' {back.scheme}://{back.netloc}" if back.netloc else "'self'"
+    response.headers["Content-Security-Policy"] = f"default-src 'none'; style-src 'self'; form-action {forms}"
     return response
 
 

@@ -1,5 +1,6 @@
 """Unsigned addresses for whoever runs the demo or a test: press buttons, send again, settle, look inside."""
 
+import json
 from typing import Any
 
 from flask import Blueprint, request
@@ -50,6 +51,8 @@ def list_orders() -> list[dict[str, Any]]:
                 "fen": row["fen"],
                 "trade_state": orders.state(db, row),
                 "last_action": row["last_action"],
+                "trade_type": json.loads(row["terms"]).get("trade_type", "NATIVE"),
+                "openid": row["openid"],
                 "code_url": f"{gateway().base_url}/cashier/{row['token']}",
                 "expires_at": china_time(row["expires_at"]) if row["expires_at"] else None,
                 "transactions": [

@@ -30,7 +30,8 @@ class Gateway(Standin):
         self.fee_rate = options.fee_rate
         self.bank_url = options.bank_url.rstrip("/")
         self.apiv3_key = (options.dir / keys.APIV3_KEY).read_bytes()
-        self._merchant_key = keys.load_rsa_public(options.dir / keys.MERCHANT_PUBLIC)
+        self.merchant_key = keys.load_rsa_public(options.dir / keys.MERCHANT_PUBLIC)
+        self.app_secret = (options.dir / keys.OAUTH_KEY).read_text()
         self._own_key = keys.load_rsa_private(options.dir / keys.WECHATPAY_KEY)
         self._auto_settle_seconds = options.auto_settle
         self._stopping = threading.Event()
@@ -52,7 +53,7 @@ class Gateway(Standin):
             signing.verify_wechat_request(
                 sent,
                 authorization,
-                self._merchant_key,
+                self.merchant_key,
                 mchid=keys.MERCHANT_ID,
                 serial=keys.MERCHANT_SERIAL,
                 now=time.time(),

@@ -28,7 +28,7 @@ def place(db: sqlite3.Connection, terms: dict[str, Any], expires_at: float | Non
         if expires_at is not None and expires_at <= now:
             raise RefusalError(400, "PARAM_ERROR", "time_expire 已经过去")
         token = secrets.token_urlsafe(24)
-        openid = "o" + secrets.token_hex(14)[:27]
+        openid = terms.get("openid") or "o" + secrets.token_hex(14)[:27]
         db.execute(
             "INSERT INTO orders (out_trade_no, token, terms, fen, expires_at, openid, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -42,6 +42,19 @@ def place(db: sqlite3.Connection, terms: dict[str, Any], expires_at: float | Non
     if known["closed"]:
         raise RefusalError(400, "ORDER_CLOSED", "该订单已关闭，请用新的订单号下单")
     return str(known["token"])
+
+
+def prepay_id(token: str) -> str:
+    """The prepayment of the order with this token."""
+    return f"wx{token}"
+
+
+def by_prepay_id(db: sqlite3.Connection, number: str) -> sqlite3.Row:
+    """The order of a prepayment, whose number only the merchant knows."""
+    order = db.execute("SELECT * FROM orders WHERE token = ?", (number.removeprefix("wx"),)).fetchone()
+    if not number.startswith("wx") or not isinstance(order, sqlite3.Row):
+        raise RefusalError(404, "ORDER_NOT_EXIST", "订单不存在")
+    return order
 
 
 def find(db: sqlite3.Connection, out_trade_no: str) -> sqlite3.Row | None:
@@ -194,7 +207,7 @@ def trade(order: sqlite3.Row, transaction: sqlite3.Row, trade_state: str = "SUCC
         "mchid": keys.MERCHANT_ID,
         "out_trade_no": order["out_trade_no"],
         "transaction_id": transaction["transaction_id"],
-        "trade_type": "NATIVE",
+        "trade_type": terms.get("trade_type", "NATIVE"),
         "trade_state": trade_state,
         "trade_state_desc": {"SUCCESS": "支付成功", "REFUND": "转入退款"}[trade_state],
         "bank_type": "OTHERS",

@@ -35,6 +35,13 @@ CREATE TABLE IF NOT EXISTS flows (
     note TEXT NOT NULL,
     voucher TEXT NOT NULL
 );
+-- Codes of the official account's OAuth: each gives its openid once.
+CREATE TABLE IF NOT EXISTS codes (
+    code TEXT PRIMARY KEY,
+    openid TEXT NOT NULL,
+    issued_at REAL NOT NULL,
+    used INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE IF NOT EXISTS settlements (
     settlement_no TEXT PRIMARY KEY,
     fen INTEGER NOT NULL CHECK (fen > 0),

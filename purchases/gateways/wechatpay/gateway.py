@@ -1,4 +1,5 @@
-"""WeChat Pay v3: Native payments (a QR code the buyer scans), queries, refunds, and the fees of the fund-flow bill."""
+"""WeChat Pay v3: payments by QR code (Native), inside WeChat (JSAPI) and from a phone's browser (H5), queries, refunds,
+and the daily bills."""
 
 import hashlib
 import json
@@ -8,17 +9,17 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from django.conf import settings
 from django.utils import timezone
 
-from carbonsink import money, pem
-from carbonsink.errors import DomainError
+from carbonsink import pem
 from purchases.gateways.base import (
     Checkout,
+    DayBill,
     Fee,
     GatewayError,
     NotificationRefused,
@@ -28,7 +29,7 @@ from purchases.gateways.base import (
     RefundReport,
     RefundRequest,
 )
-from purchases.gateways.wechatpay import signing
+from purchases.gateways.wechatpay import bills, signing
 
 _STATES: dict[str, Any] = {
     "SUCCESS": "captured",
@@ -51,23 +52,41 @@ class WechatPay:
     """The adapter; its address, merchant and keys come from the settings WECHATPAY_*."""
 
     code = "wechatpay"
-    products: tuple[str, ...] = ("native",)
+    products: tuple[str, ...] = ("native", "jsapi", "h5")
+    answer_type = "application/json"
+    accepted = '{"code": "SUCCESS", "message": "成功"}'
+    refused = '{"code": "FAIL", "message": "签名错误"}'
 
     def create(self, request: PaymentRequest) -> Checkout:
-        answer = self._call(
-            "POST",
-            "/v3/pay/transactions/native",
-            {
-                "appid": settings.WECHATPAY_APPID,
-                "mchid": settings.WECHATPAY_MCHID,
-                "description": request.description,
-                "out_trade_no": request.reference,
-                "time_expire": timezone.localtime(request.expires_at).isoformat(timespec="seconds"),
-                "notify_url": request.notify_url,
-                "amount": {"total": request.fen, "currency": "CNY"},
-            },
+        terms: dict[str, Any] = {
+            "appid": settings.WECHATPAY_APPID,
+            "mchid": settings.WECHATPAY_MCHID,
+            "description": request.description,
+            "out_trade_no": request.reference,
+            "time_expire": timezone.localtime(request.expires_at).isoformat(timespec="seconds"),
+            "notify_url": request.notify_url,
+            "amount": {"total": request.fen, "currency": "CNY"},
+        }
+        if request.product == "jsapi":
+            terms["payer"] = {"openid": request.payer}
+            return Checkout(prepay_id=_text(self._call("POST", "/v3/pay/transactions/jsapi", terms), "prepay_id"))
+        if request.product == "h5":
+            terms["scene_info"] = {"payer_client_ip": request.payer_address, "h5_info": {"type": "Wap"}}
+            url = _text(self._call("POST", "/v3/pay/transactions/h5", terms), "h5_url")
+            back = f"&redirect_url={quote(request.return_url, safe='')}" if request.return_url else ""
+            return Checkout(url=url + back)
+        return Checkout(url=_text(self._call("POST", "/v3/pay/transactions/native", terms), "code_url"))
+
+    @staticmethod
+    def bridge(prepay_id: str) -> dict[str, str]:
+        """What a page inside WeChat gives to `WeixinJSBridge.invoke("getBrandWCPayRequest", …)`, signed now."""
+        return signing.bridge(
+            appid=settings.WECHATPAY_APPID,
+            prepay_id=prepay_id,
+            key=pem.private_key(settings.WECHATPAY_MERCHANT_KEY_FILE, RSAPrivateKey),
+            timestamp=int(time.time()),
+            nonce=secrets.token_hex(16),
         )
-        return Checkout(url=str(_field(answer, "code_url")))
 
     def query(self, reference: str) -> PaymentReport:
         query = urlencode({"mchid": settings.WECHATPAY_MCHID})
@@ -120,21 +139,31 @@ class WechatPay:
         )
         return self._refund_report(request.number, answer)
 
-    def query_refund(self, number: str) -> RefundReport:
+    def query_refund(self, number: str, transaction_id: str = "") -> RefundReport:
         return self._refund_report(number, self._call("GET", f"/v3/refund/domestic/refunds/{number}"))
 
     def fees(self, day: date) -> list[Fee]:
+        return bills.read_fees(self._download("fundflowbill", bill_date=day.isoformat()))
+
+    def bill(self, day: date) -> DayBill:
+        content = self._download("tradebill", bill_date=day.isoformat(), bill_type="ALL")
+        if not content:
+            return DayBill("", [])
+        return DayBill(hashlib.sha256(content).hexdigest(), bills.read_trades(content, settings.WECHATPAY_MCHID))
+
+    def _download(self, bill: str, **asked: str) -> bytes:
+        """A bill as it is announced, by its SHA-1; nothing for a day without one."""
         try:
-            answer = self._call("GET", f"/v3/bill/fundflowbill?{urlencode({'bill_date': day.isoformat()})}")
+            answer = self._call("GET", f"/v3/bill/{bill}?{urlencode(asked)}")
         except GatewayError as error:
             if error.code == "NO_STATEMENT_EXIST":
-                return []
+                return b""
             raise
-        url = urlsplit(str(_field(answer, "download_url")))
-        text = self._send("GET", f"{url.path}?{url.query}", b"", signed_answer=False)
-        if hashlib.sha1(text, usedforsecurity=False).hexdigest() != answer.get("hash_value"):  # The bill's own choice.
+        url = urlsplit(_text(answer, "download_url"))
+        content = self._send("GET", f"{url.path}?{url.query}", b"", signed_answer=False)
+        if hashlib.sha1(content, usedforsecurity=False).hexdigest() != answer.get("hash_value"):  # Its own choice.
             raise GatewayError("unknown", "BILL_HASH", "the bill does not have the announced hash")
-        return read_fees(text)
+        return content
 
     @staticmethod
     def _platform_keys() -> dict[str, RSAPublicKey]:
@@ -218,27 +247,17 @@ def _field(answer: dict[str, Any], name: str) -> Any:
     return answer[name]
 
 
+def _text(answer: dict[str, Any], name: str) -> str:
+    """A field that must hold words."""
+    value = _field(answer, name)
+    if not isinstance(value, str) or not value:
+        raise GatewayError("unknown", "BAD_ANSWER", f"{name} is empty")
+    return value
+
+
 def _refusal(body: bytes) -> tuple[str, str]:
     try:
         answer = json.loads(body)
         return str(answer["code"]), str(answer.get("message", ""))
     except (ValueError, KeyError, TypeError):
         return "HTTP_4XX", ""
-
-
-def read_fees(bill: bytes) -> list[Fee]:
-    """The fee rows of a fund-flow bill: UTF-8, each value prefixed with a backtick, amounts in yuan.
-
-    A value may hold commas but never a comma and a backtick, so rows are split there.
-    """
-    header, *lines = bill.decode("utf-8-sig").splitlines() or [""]
-    names = [name.strip() for name in header.split(",")]
-    fees = []
-    for line in lines:
-        row = dict(zip(names, line.removeprefix("`").split(",`"), strict=False))
-        if row.get("业务类型") == "扣除交易手续费":
-            try:
-                fees.append(Fee(row["资金流水单号"], money.fen(row["收支金额(元)"])))
-            except (DomainError, KeyError) as error:
-                raise GatewayError("unknown", "BAD_BILL", str(error)) from error
-    return fees

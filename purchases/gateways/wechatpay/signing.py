@@ -41,6 +41,20 @@ def authorization(
     )
 
 
+def bridge(*, appid: str, prepay_id: str, key: RSAPrivateKey, timestamp: int, nonce: str) -> dict[str, str]:
+    """The parameters of `getBrandWCPayRequest`, by WeChat Pay's "JSAPI: invoking payment"."""
+    package = f"prepay_id={prepay_id}"
+    message = f"{appid}\n{timestamp}\n{nonce}\n{package}\n".encode()
+    return {
+        "appId": appid,
+        "timeStamp": str(timestamp),
+        "nonceStr": nonce,
+        "package": package,
+        "signType": "RSA",
+        "paySign": base64.b64encode(key.sign(message, PKCS1v15(), SHA256())).decode(),
+    }
+
+
 def verify(headers: Mapping[str, str], body: bytes, *, keys: Mapping[str, RSAPublicKey], now: datetime) -> None:
     """Checks a response or callback against the known platform keys. Raises BadSignature; never calls out."""
     lower = {name.lower(): value for name, value in headers.items()}
