@@ -15,9 +15,9 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line
 from carbonsink.states import move
 from purchases import losses
-from purchases.certificates import issue_certificate
+from purchases.certificates import Part, reissue
 from purchases.losses import Choice, Loss
-from purchases.models import Certificate, Order, Payment, Refund, Replacement, SinkRelease
+from purchases.models import Certificate, Order, Payment, Refund, Replacement, Sink, SinkRelease
 from purchases.payments import request_refund
 from purchases.proceeds import capture_reference, giveback_reference
 
@@ -35,7 +35,7 @@ def settle_losses(order_id: int) -> None:
 def replace_lost(order_id: int) -> None:
     """Gives a paid order other sinks for those it has lost, or their price back where there is none.
 
-    Writes releases, replacements, ledger entries, refund and the certificate's successor, all or nothing. One at a
+    Writes releases, replacements, ledger entries, refund and the certificates' successors, all or nothing. One at a
     time for each order.
     """
     order = Order.objects.select_for_update().get(pk=order_id)
@@ -55,9 +55,11 @@ def replace_lost(order_id: int) -> None:
         )
         for loss in choice.losses
     )
+    lost = [loss.sink_id for loss in choice.losses]
+    former = dict(Sink.objects.filter(pk__in=lost, certificate__isnull=False).values_list("pk", "certificate_id"))
     losses.swap(order, choice)
     _note_replacements(order, choice)
-    _renew_certificate(order)
+    _renew_certificates(choice, former)
     _follow(order)
 
 
@@ -132,14 +134,20 @@ def _owed_by(sink_id: int, payment: Payment) -> str:
     return capture_reference(payment)
 
 
-def _renew_certificate(order: Order) -> None:
-    """Ends the order's certificate and issues its successor, over the trees the order has now, if any."""
-    former = order.certificates.get(state=Certificate.State.VALID)
-    if order.sinks.exists():
-        move(former, Certificate.State.REPLACED, reason="a tree has left")
-        issue_certificate(order, parent=former)
-    else:
-        move(former, Certificate.State.REVOKED, reason="all trees have left")
+def _renew_certificates(choice: Choice, former: dict[int, int]) -> None:
+    """Ends each certificate that has lost sinks, and issues its successor over those it has left and those that stand
+    in for its own; `former` says by lost sink whose it was. A retired one's successor is retired too."""
+    for certificate in (
+        Certificate.objects.filter(pk__in=former.values()).select_related("order", "owner").order_by("pk")
+    ):
+        lost = [sink_id for sink_id, whose in former.items() if whose == certificate.pk]
+        sinks = list(certificate.sinks.values_list("pk", flat=True))
+        sinks += [choice.stand_ins[sink_id].pk for sink_id in lost if sink_id in choice.stand_ins]
+        if sinks:
+            part = Part(sinks, certificate.owner, certificate.holder, certificate.dedication)
+            reissue(certificate, Certificate.State.REPLACED, [part], "a tree has left")
+        else:
+            move(certificate, Certificate.State.REVOKED, reason="all trees have left")
 
 
 def _follow(order: Order) -> None:

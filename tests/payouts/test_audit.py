@@ -83,11 +83,18 @@ BROKEN: dict[str, str] = {
 # What cannot be so without something else being wrong too.
 ALSO: dict[str, list[str]] = {
     "sinks held by orders that have ended": ["stock rows that do not count their sinks"],
+    "valid certificates that do not cover their trees": [
+        "orders whose certificates cover more or fewer trees than they have"
+    ],
     "certificates of orders that were never paid": [
+        "orders whose certificates cover more or fewer trees than they have",
         "valid certificates that do not cover their trees",
         "paid orders without a certificate",
     ],
-    "paid orders without a certificate": ["valid certificates that do not cover their trees"],
+    "paid orders without a certificate": [
+        "orders whose certificates cover more or fewer trees than they have",
+        "valid certificates that do not cover their trees",
+    ],
     "refunds that are not in the ledger once they have arrived": [
         "states of purchases.refund changed outside its table"
     ],

@@ -110,6 +110,7 @@ def test_an_altered_certificate_is_not_genuine(what: str) -> None:
 def test_a_certificate_that_covers_other_trees_than_were_signed_is_not_genuine() -> None:
     certificate = certified()
     with connection.cursor() as cursor:
+        cursor.execute(OFF)
         cursor.execute(
             "UPDATE purchases_sink SET certificate_id = NULL WHERE id = (SELECT min(id) FROM purchases_sink)"
         )
