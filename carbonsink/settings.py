@@ -325,6 +325,7 @@ CELERY_BEAT_SCHEDULE |= {
 
 # The money that comes in.
 PAYMENT_GATEWAYS = env.list("PAYMENT_GATEWAYS", ["wechatpay"])
+# Of their products only these, such as wechatpay.native; empty: all of them.
 PAYMENT_PRODUCTS: list[str] = env.list("PAYMENT_PRODUCTS", [])
 WECHATPAY_BASE_URL = env.str("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com").rstrip("/")
 WECHATPAY_MCHID = env.str("WECHATPAY_MCHID", "")
@@ -344,6 +345,12 @@ ALIPAY_APP_ID = env.str("ALIPAY_APP_ID", "")
 ALIPAY_SELLER_ID = env.str("ALIPAY_SELLER_ID", "")
 ALIPAY_APP_KEY_FILE = env.str("ALIPAY_APP_KEY_FILE", "")
 ALIPAY_PUBLIC_KEY_FILE = env.str("ALIPAY_PUBLIC_KEY_FILE", "")
+
+# The account that organisations transfer to.
+TRANSFER_BANK_NAME = env.str("TRANSFER_BANK_NAME", "")
+TRANSFER_ACCOUNT_HOLDER = env.str("TRANSFER_ACCOUNT_HOLDER", "")
+TRANSFER_ACCOUNT_NUMBER = env.str("TRANSFER_ACCOUNT_NUMBER", "")
+REFUND_DAYS = env.int("REFUND_DAYS", 7)
 
 # The money that goes out.
 PAYOUT_BANK = env.str("PAYOUT_BANK", "standin" if not IS_PRODUCTION else "")
