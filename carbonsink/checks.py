@@ -73,6 +73,21 @@ def a_bank_pays_households(app_configs: Any, **kwargs: Any) -> list[CheckMessage
     return [Warning("PAYOUT_BANK is not set: households are paid by no one.", id="carbonsink.W001")]
 
 
+@register(TAG)
+def messages_reach_people(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """In production a folder is no letter box; without a mail server and an SMS provider nobody is told anything."""
+    if not settings.IS_PRODUCTION:
+        return []
+    found: list[CheckMessage] = []
+    if settings.MESSAGES_FOLDER or settings.SMS_PROVIDER == "folder":
+        found.append(Error("MESSAGES_FOLDER is for the demo. Unset it, and set EMAIL_URL.", id="carbonsink.E009"))
+    elif settings.EMAIL_HOST in ("", None, "localhost"):
+        found.append(Warning("EMAIL_URL names no mail server: buyers may get no e-mail.", id="carbonsink.W002"))
+    if settings.SMS_PROVIDER == "console":
+        found.append(Warning("SMS_PROVIDER is console: no SMS is sent to buyers.", id="carbonsink.W003"))
+    return found
+
+
 def refuse_errors() -> None:
     """For servers, which run no checks by themselves: raises ImproperlyConfigured when one of ours fails."""
     errors = [message for message in run_checks(tags=[TAG]) if message.is_serious()]

@@ -308,6 +308,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "trees.tasks.look_at_imports",
         "purchases.tasks.sweep",
         "payouts.tasks.sweep",
+        "carbonsink.messages.tasks.send_messages",
     )
 }
 # The run of payouts: every night, or every so many seconds where people watch.
@@ -377,6 +378,21 @@ UNPAID_SINKS_PER_BUYER = env.int("UNPAID_SINKS_PER_BUYER", 1_000)
 UNPAID_SINKS_PER_ADDRESS = env.int("UNPAID_SINKS_PER_ADDRESS", 5_000)
 UNPAID_SINKS_IN_ALL = env.int("UNPAID_SINKS_IN_ALL", 500_000)
 ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 1_000)
+
+# Messages to buyers: e-mail by a server, SMS by a provider. The demo lays both into a folder, where visitors find them.
+MESSAGES_FOLDER = env.str("MESSAGES_FOLDER", "")
+MAIL = env.dj_email_url("EMAIL_URL", "smtp://localhost:25" if IS_PRODUCTION else "console://")
+EMAIL_BACKEND = MAIL["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = MAIL["EMAIL_HOST"], MAIL["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL["EMAIL_HOST_USER"], MAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL["EMAIL_USE_TLS"], MAIL["EMAIL_USE_SSL"]
+if MESSAGES_FOLDER:
+    EMAIL_BACKEND, EMAIL_FILE_PATH = "django.core.mail.backends.filebased.EmailBackend", MESSAGES_FOLDER
+DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", "noreply@localhost")
+EMAIL_TIMEOUT = OUTSIDE_TIMEOUT_SECONDS
+SMS_PROVIDER = env.str("SMS_PROVIDER", "folder" if MESSAGES_FOLDER else "console")
+# Buyers who asked for it are reminded so many days before their certificate's year ends.
+REMIND_DAYS = env.int("REMIND_DAYS", 30)
 
 UNFOLD = {
     "SITE_TITLE": "单株碳汇",

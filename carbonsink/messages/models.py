@@ -1,4 +1,4 @@
-"""Messages to people outside, by e-mail or SMS: written first, sent afterwards, each once."""
+"""Messages to people outside, by e-mail or SMS: written first, sent afterwards."""
 
 from django.db import models
 from django.db.models import Q
@@ -16,14 +16,16 @@ class Message(Stateful):
         SENDING = "sending", _("being sent")
         SENT = "sent", _("sent")
         FAILED = "failed", _("failed")
+        WITHDRAWN = "withdrawn", _("not wanted any more")
 
-    # One whose sender died in mid-call is not sent again: perhaps it arrived.
-    MOVES = {"waiting": {"sending"}, "sending": {"sent", "failed", "waiting"}}
+    # One whose sender died in mid-call waits again: a message may arrive twice, but never not at all.
+    MOVES = {"waiting": {"sending", "withdrawn"}, "sending": {"sent", "failed", "waiting"}}
 
     key = models.CharField(max_length=120, unique=True)
     to = EncryptedField(_("to"))
     subject = EncryptedField(_("subject"))
     body = EncryptedField(_("text"))
+    # Not before this moment. Of one being sent: when its sender must have died.
     due_at = models.DateTimeField(_("not before"))
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
@@ -32,4 +34,6 @@ class Message(Stateful):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        indexes = [models.Index(fields=["due_at"], condition=Q(state="waiting"), name="outbox_message_waiting")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state__in=["waiting", "sending"]), name="outbox_message_unsent")
+        ]

@@ -134,6 +134,7 @@ def _card(platform: Platform, people: list[dict[str, str]]) -> Panel:
     addresses.add_row("Bank (stand-in)", platform.environment["STANDIN_BANK_URL"])
     addresses.add_row("WeChat Pay (stand-in)", platform.environment["WECHATPAY_BASE_URL"])
     addresses.add_row("manage.py", f". {_short(platform.directory / environment.EXPORTS)}")
+    addresses.add_row("E-mails and SMS", _short(platform.directory / "mail"))
     addresses.add_row("Logs", _short(platform.directory / "logs"))
     rows: list[Table | Text] = [addresses]
     if people:

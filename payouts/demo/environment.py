@@ -30,6 +30,7 @@ def settings(directory: Path, *, port: int, standins: dict[str, str]) -> dict[st
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "MEDIA_ROOT": str(directory / "media"),
         "STATIC_ROOT": str(directory / "static"),
+        "MESSAGES_FOLDER": str(directory / "mail"),
         "CERTIFICATE_KEY_FILE": str(_certificate_key(directory)),
         **_secrets(directory),
         **keys.settings_for(directory / STANDINS, standins["wechatpay"], standins["bank"]),
