@@ -54,7 +54,7 @@ CHECKS = {
           LEFT JOIN (SELECT id, 'capture:' || reference AS of FROM purchases_payment
                      UNION ALL SELECT id, 'sendback:' || reference FROM purchases_payment
                      UNION ALL SELECT payment_id, 'giveback:' || number || suffix FROM purchases_refund
-                     CROSS JOIN (VALUES (''), (':stand-in')) v(suffix) WHERE reason = 'gone'
+                     CROSS JOIN (VALUES (''), (':stand-in')) v(suffix) WHERE reason IN ('gone', 'asked')
                ) w ON w.id = p.id
           LEFT JOIN ledger_entry e ON e.reference = w.of
           LEFT JOIN ledger_line l ON l.entry_id = e.id
@@ -149,6 +149,7 @@ CHECKS = {
             ('purchases_certificate_fixed'), ('purchases_retirement_append_only'), ('purchases_transfer_fixed'),
             ('purchases_voucher_append_only'), ('purchases_sink_succession'), ('purchases_certificate_stays_ended'),
             ('purchases_retirement_of_retired'), ('purchases_certificate_retired_says_why'),
+            ('purchases_byhand_fixed'),
             ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
             ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
             ('carbonsink_statechange_append_only')) t(wanted)
@@ -163,18 +164,18 @@ CHECKS = {
            AND l.left_at < now() - interval '10 minutes'""",
     "released sinks that were neither replaced nor refunded, or both": """
         SELECT r.id FROM purchases_sinkrelease r LEFT JOIN purchases_replacement p ON p.old_sink_id = r.sink_id
-         WHERE (p.id IS NULL) = (r.refund_id IS NULL)""",
+         WHERE CASE r.kind WHEN 'lost' THEN (p.id IS NULL) = (r.refund_id IS NULL) ELSE r.refund_id IS NULL END""",
     "released sinks that are sold or for sale again": """
-        SELECT s.id FROM purchases_sink s JOIN purchases_sinkrelease r ON r.sink_id = s.id
+        SELECT s.id FROM purchases_sink s JOIN purchases_sinkrelease r ON r.sink_id = s.id AND r.kind = 'lost'
          WHERE s.open OR s.order_id IS NOT NULL""",
     "replacements of another order, vintage or price": """
         SELECT p.id FROM purchases_replacement p
           JOIN purchases_sink o ON o.id = p.old_sink_id JOIN purchases_sink n ON n.id = p.new_sink_id
-          LEFT JOIN purchases_sinkrelease r ON r.sink_id = o.id
-          LEFT JOIN purchases_sinkrelease later ON later.sink_id = n.id
+          LEFT JOIN purchases_sinkrelease r ON r.sink_id = o.id AND r.kind = 'lost'
          WHERE (o.vintage, o.price_fen, o.kg) <> (n.vintage, n.price_fen, n.kg)
             OR r.order_id IS DISTINCT FROM p.order_id
-            OR coalesce(n.order_id, later.order_id) IS DISTINCT FROM p.order_id""",
+            OR (n.order_id IS DISTINCT FROM p.order_id AND NOT EXISTS (
+                SELECT FROM purchases_sinkrelease later WHERE later.sink_id = n.id AND later.order_id = p.order_id))""",
     "replacements by another household that the sponsor has not paid": """
         SELECT p.id FROM purchases_replacement p
           JOIN purchases_sink o ON o.id = p.old_sink_id JOIN purchases_sink n ON n.id = p.new_sink_id
@@ -188,12 +189,14 @@ CHECKS = {
     "replacement entries without a replacement": """
         SELECT e.reference FROM ledger_entry e WHERE e.kind = 'replacement' AND NOT EXISTS (
                SELECT FROM purchases_replacement p WHERE e.reference = 'replacement:' || p.old_sink_id)""",
-    "refunds for lost trees that are not the price of their sinks": """
+    "refunds for trees that are not the price of their sinks": """
         SELECT f.number FROM purchases_refund f JOIN purchases_payment p ON p.id = f.payment_id
           LEFT JOIN purchases_sinkrelease r ON r.refund_id = f.id AND r.order_id = p.order_id
+               AND f.reason = CASE r.kind WHEN 'lost' THEN 'gone' ELSE 'asked' END
           LEFT JOIN purchases_sink s ON s.id = r.sink_id
-         WHERE f.reason = 'gone' OR r.id IS NOT NULL
-         GROUP BY f.id HAVING coalesce(sum(s.price_fen), 0) <> f.fen OR f.reason <> 'gone'""",
+         WHERE f.reason IN ('gone', 'asked') OR EXISTS (
+               SELECT FROM purchases_sinkrelease x WHERE x.refund_id = f.id)
+         GROUP BY f.id HAVING coalesce(sum(s.price_fen), 0) <> f.fen""",
     "payments refunded with more than was captured": """
         SELECT p.reference FROM purchases_payment p JOIN purchases_refund r ON r.payment_id = p.id
          GROUP BY p.id HAVING sum(r.fen) > coalesce(p.captured_fen, 0)""",

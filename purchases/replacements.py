@@ -10,7 +10,10 @@ taken it, afterwards it is the sponsor's: a household never repays.
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line
 from carbonsink.states import move
@@ -44,7 +47,7 @@ def replace_lost(order_id: int) -> None:
     choice = losses.choose(order)
     if not choice.losses:
         return
-    refund = _give_back(order, choice.gone) if choice.gone else None
+    refund = book_back(order, choice.gone) if choice.gone else None
     SinkRelease.objects.bulk_create(
         SinkRelease(
             sink_id=loss.sink_id,
@@ -89,8 +92,17 @@ def replacement_reference(old_sink_id: int) -> str:
     return f"replacement:{old_sink_id}"
 
 
-def _give_back(order: Order, gone: list[Loss]) -> Refund:
-    """Books the price of lost sinks as owed to the buyer, and asks for the refund.
+def book_back(
+    order: Order,
+    gone: list[Loss],
+    *,
+    reason: Refund.Reason = Refund.Reason.GONE,
+    by: User | None = None,
+    only_unsettled: bool = False,
+) -> Refund:
+    """Books the price of sinks that the order loses or its buyer gives back as owed to the buyer, and asks for the
+    refund. The household bears it as long as no payout has taken the money, afterwards the sponsor; with
+    `only_unsettled` DomainError("paid_out") instead.
 
     Locks the households' accounts in primary-key order, as a run of payouts does: whichever comes second sees what the
     first one did.
@@ -100,18 +112,27 @@ def _give_back(order: Order, gone: list[Loss]) -> Refund:
     accounts = Account.objects.filter(owner__in=homes).order_by("pk").select_for_update(no_key=True)
     by_home = {account.owner: account for account in accounts}
     sponsor, refunds = ledger.account(Account.Kind.SPONSOR), ledger.account(Account.Kind.REFUNDS)
-    refund = request_refund(payment, Refund.Reason.GONE, fen=sum(loss.price_fen for loss in gone))
+    owed_by = _owed_by([loss.sink_id for loss in gone], payment)
+    lines = Line.objects.filter(entry__reference__in=set(owed_by.values()), account__in=by_home.values())
+    unsettled = set(ledger.unsettled(lines).values_list("entry__reference", "account"))
+    refund = request_refund(payment, reason, fen=sum(loss.price_fen for loss in gone), by=by)
     entries: dict[str, dict[Account, int]] = {}
     for loss in gone:
-        account, reference = by_home[loss.household_id], _owed_by(loss.sink_id, payment)
-        owed = Line.objects.filter(entry__reference=reference, account=account)
-        bearer = account if ledger.unsettled(owed).exists() else sponsor
+        account, reference = by_home[loss.household_id], owed_by[loss.sink_id]
+        bearer = account if (reference, account.pk) in unsettled else sponsor
+        if bearer is sponsor and only_unsettled:
+            raise paid_out()
         # Apart, since what a stand-in gives back is the sponsor's money, not what the buyer had paid.
         amounts = entries.setdefault(giveback_reference(refund, stand_in=reference != capture_reference(payment)), {})
         amounts[bearer] = amounts.get(bearer, 0) + loss.price_fen
     for reference, amounts in entries.items():
         ledger.post(reference, "giveback", {**amounts, refunds: -sum(amounts.values())})
     return refund
+
+
+def paid_out() -> DomainError:
+    """The error that says that a household has its money: it never repays."""
+    return DomainError("paid_out", _("The money has reached the household already, and a household never repays."), 409)
 
 
 def _paid_by(order: Order) -> Payment:
@@ -122,16 +143,20 @@ def _paid_by(order: Order) -> Payment:
     raise RuntimeError(f"order {order.pk} is paid by no payment; run audit")
 
 
-def _owed_by(sink_id: int, payment: Payment) -> str:
-    """The entry by which a sink's household is owed its price: the order's capture, or the replacement that brought
-    the sink in from another household."""
-    while (
-        came := Replacement.objects.filter(new_sink=sink_id).select_related("old_sink", "new_sink").first()
-    ) is not None:
-        if not came.same_household:
-            return replacement_reference(came.old_sink_id)
-        sink_id = came.old_sink_id
-    return capture_reference(payment)
+def _owed_by(sink_ids: list[int], payment: Payment) -> dict[int, str]:
+    """By sink, the entry by which its household is owed its price: the order's capture, or the replacement that
+    brought the sink in from another household."""
+    came_in = Replacement.objects.filter(order=payment.order_id).select_related("old_sink", "new_sink").order_by("pk")
+    came = {one.new_sink_id: one for one in came_in}  # The last one, should a sink have come in twice.
+    owed_by = {}
+    for sink_id in sink_ids:
+        first = sink_id
+        while first in came and came[first].same_household:
+            first = came[first].old_sink_id
+        owed_by[sink_id] = (
+            replacement_reference(came[first].old_sink_id) if first in came else capture_reference(payment)
+        )
+    return owed_by
 
 
 def _renew_certificates(choice: Choice, former: dict[int, int]) -> None:

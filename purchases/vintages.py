@@ -106,7 +106,7 @@ def _lock_stock(tree_ids: list[int]) -> None:
 
 def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
     """Opens or closes the trees' sinks; those without an order are counted into or out of the stock. One that
-    was released after it was sold stays closed: another one stands in for it, or its price went back. So does one of a
+    was lost after it was sold stays closed: another one stands in for it, or its price went back. So does one of a
     year that no enrolment covers any more: its approval was taken back."""
     with connection.cursor() as cursor:
         # In primary-key order, as a certificate takes the sinks of its order, or the two would wait for each other.
@@ -118,7 +118,7 @@ def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
         cursor.execute(
             """WITH changed AS (
                    UPDATE purchases_sink k SET open = %s WHERE tree_id = ANY(%s) AND open <> %s
-                      AND NOT EXISTS (SELECT FROM purchases_sinkrelease r WHERE r.sink_id = k.id)
+                      AND NOT EXISTS (SELECT FROM purchases_sinkrelease r WHERE r.sink_id = k.id AND r.kind = 'lost')
                       AND (k.open OR EXISTS (
                           SELECT FROM trees_enrolment e WHERE e.tree_id = k.tree_id AND e.revoked_at IS NULL
                              AND k.vintage BETWEEN e.first_vintage AND e.last_vintage))
@@ -148,4 +148,4 @@ def unsold(vintage: int, prefix: str = "") -> int:
 
 def sinks_of(tree: Tree) -> list[Sink]:
     """A tree's sinks, newest vintage first."""
-    return list(tree.sinks.select_related("release", "stands_in__old_sink__tree").order_by("-vintage"))
+    return list(tree.sinks.prefetch_related("releases", "stood_in__old_sink__tree").order_by("-vintage"))

@@ -7,12 +7,13 @@ from purchases.models.certificates import Certificate, Gift, Repeat, Retirement
 from purchases.models.orders import Order
 from purchases.models.payments import Notification, Payment, Refund, Voucher
 from purchases.models.sinks import Replacement, Sink, SinkRelease, Stock, Tariff
-from purchases.models.transfers import BankFile, Transfer
+from purchases.models.transfers import BankFile, ByHand, Transfer
 
 __all__ = [
     "BankFile",
     "Bill",
     "Buyer",
+    "ByHand",
     "Campaign",
     "Certificate",
     "Difference",

@@ -33,7 +33,7 @@ class Difference(Stateful):
         AGREED = "agreed", _("agrees meanwhile")
         ANSWERED = "answered", _("answered")
 
-    MOVES = {"open": {"agreed", "answered"}}
+    MOVES = {"open": {"agreed", "answered"}, "agreed": {"open"}}
 
     class Kind(models.TextChoices):
         CAPTURE_MISSING_HERE = "capture_here", _("the gateway captured what we do not know")

@@ -96,12 +96,15 @@ class Refund(Stateful):
         SUCCEEDED = "succeeded", _("refunded")
         FAILED = "failed", _("failed")
         UNKNOWN = "unknown", _("waiting for the gateway's answer")
+        BY_HAND = "by_hand", _("sent by hand at the bank")
 
+    # By hand goes what a gateway refuses for good, and all that was paid by bank transfer.
     MOVES = {
         "requested": {"sending"},
         "sending": {"succeeded", "failed", "unknown"},
-        "unknown": {"succeeded", "failed"},
-        "failed": {"sending"},
+        "unknown": {"succeeded", "failed", "by_hand"},
+        "failed": {"sending", "by_hand"},
+        "by_hand": {"succeeded", "failed"},
     }
 
     class Reason(models.TextChoices):
@@ -110,6 +113,7 @@ class Refund(Stateful):
         AMOUNT = "amount", _("The amount was not that of the order.")
         GONE = "gone", _("A tree was lost, and no other one could stand in for it.")
         ASKED = "asked", _("The buyer gave trees back.")
+        OVER = "over", _("More was transferred than the order costs.")
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     number = models.CharField(_("number"), max_length=32, unique=True, default=new_reference)

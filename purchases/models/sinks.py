@@ -114,24 +114,47 @@ class Sink(models.Model):
             ),
         ]
 
+    @property
+    def release(self) -> "SinkRelease | None":
+        """Why the sink is never sold again: its tree was lost."""
+        return next((one for one in self.releases.all() if one.kind == SinkRelease.Kind.LOST), None)
+
+    @property
+    def stands_in(self) -> "Replacement | None":
+        """What brought the sink into the order that has it, if it stands in for a lost one."""
+        came = [one for one in self.stood_in.all() if one.order_id == self.order_id]
+        return max(came, key=lambda one: one.pk, default=None)
+
 
 class SinkRelease(models.Model):
-    """Says, append-only, why a paid sink lost its order: the state in which its tree left, and the day it was found.
+    """Says, append-only, why a paid sink left its order.
 
-    A released sink is never sold again, also when its tree comes back.
+    Lost: the state in which its tree left, and the day it was found; it is never sold again, also when its tree comes
+    back. Given back by its buyer, and on which day: it may be sold again, and given back again.
     """
 
-    sink = models.OneToOneField(Sink, models.PROTECT, related_name="release")
+    class Kind(models.TextChoices):
+        LOST = "lost", _("lost")
+        GIVEN = "given", _("given back")
+
+    sink = models.ForeignKey(Sink, models.PROTECT, related_name="releases")
+    kind = models.CharField(_("kind"), max_length=5, choices=Kind, default=Kind.LOST)
     order = models.ForeignKey("Order", models.PROTECT, related_name="releases")
     reason = models.CharField(_("reason"), max_length=200)
     left_on = models.DateField(_("left on"))
-    # Where no other tree could stand in: the refund in which the sink's price went back.
+    # Of one given back, and where no other tree could stand in: the refund in which the sink's price went back.
     refund = models.ForeignKey("Refund", models.PROTECT, null=True, related_name="releases")
     at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("release of a sink")
         verbose_name_plural = _("releases of sinks")
+        constraints = [
+            models.UniqueConstraint(fields=["sink"], condition=Q(kind="lost"), name="purchases_sink_lost_once"),
+            models.CheckConstraint(
+                condition=Q(kind="lost") | Q(kind="given", refund__isnull=False), name="purchases_release_given_refunded"
+            ),
+        ]
 
 
 class Replacement(models.Model):
@@ -141,7 +164,8 @@ class Replacement(models.Model):
     """
 
     old_sink = models.OneToOneField(Sink, models.PROTECT, related_name="replaced_by")
-    new_sink = models.OneToOneField(Sink, models.PROTECT, related_name="stands_in")
+    # One that is given back may stand in again, in another order.
+    new_sink = models.ForeignKey(Sink, models.PROTECT, related_name="stood_in")
     order = models.ForeignKey("Order", models.PROTECT, related_name="replacements")
     # The state in which the tree left: dead, felled or withdrawn.
     reason = models.CharField(_("reason"), max_length=200)

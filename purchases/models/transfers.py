@@ -33,9 +33,10 @@ class Transfer(Stateful):
     class State(models.TextChoices):
         WAITING = "waiting", _("waiting for a person")
         MATCHED = "matched", _("belongs to an order")
+        GOING_BACK = "going_back", _("to be sent back")
         SENT_BACK = "sent_back", _("sent back")
 
-    MOVES = {"waiting": {"matched", "sent_back"}}
+    MOVES = {"waiting": {"matched", "going_back"}, "going_back": {"sent_back"}}
 
     class Why(models.TextChoices):
         UNKNOWN = "unknown", _("no order is named")
@@ -55,7 +56,10 @@ class Transfer(Stateful):
     why = models.CharField(_("why it waits"), max_length=10, choices=Why, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
     payment = models.ForeignKey(Payment, models.PROTECT, null=True, related_name="transfers")
+    # Of an overpayment: what goes back of it.
     refund = models.OneToOneField(Refund, models.PROTECT, null=True, related_name="transfer")
+    # What finance writes into the remittance when all of it is sent back.
+    back_number = models.CharField(_("number"), max_length=32, unique=True, null=True)
     at = models.DateTimeField(_("seen at"), auto_now_add=True)
 
     class Meta:
@@ -66,5 +70,56 @@ class Transfer(Stateful):
             models.CheckConstraint(condition=Q(fen__gt=0), name="purchases_transfer_positive"),
             models.CheckConstraint(
                 condition=~Q(state="matched") | Q(payment__isnull=False), name="purchases_transfer_matched_has_payment"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["going_back", "sent_back"]) | Q(back_number__isnull=False),
+                name="purchases_transfer_going_back_has_number",
+            ),
+        ]
+
+
+class ByHand(Stateful):
+    """Money that somebody of finance sent by hand at the bank: a refund, or a transfer that nobody could place. Another
+    person confirms it, or the bank's own statement does."""
+
+    class State(models.TextChoices):
+        NOTED = "noted", _("to be confirmed by somebody else")
+        CONFIRMED = "confirmed", _("confirmed")
+        WITHDRAWN = "withdrawn", _("was not sent")
+
+    MOVES = {"noted": {"confirmed", "withdrawn"}}
+
+    refund = models.ForeignKey(Refund, models.PROTECT, null=True, related_name="by_hand")
+    transfer = models.ForeignKey(Transfer, models.PROTECT, null=True, related_name="by_hand")
+    bank_serial = models.CharField(_("bank's serial number"), max_length=64)
+    noted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("noted by"), null=True, related_name="+"
+    )
+    # Nobody: the bank's statement names its number and amount.
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("confirmed by"), null=True, related_name="+"
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.NOTED)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("payment by hand")
+        verbose_name_plural = _("payments by hand")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(refund__isnull=True) ^ Q(transfer__isnull=True), name="purchases_byhand_of_one"
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmed_by__isnull=True) | ~Q(confirmed_by=models.F("noted_by")),
+                name="purchases_byhand_confirmed_by_another",
+            ),
+            models.UniqueConstraint(
+                fields=["refund"], condition=~Q(state="withdrawn"), name="purchases_byhand_refund_once"
+            ),
+            models.UniqueConstraint(
+                fields=["transfer"], condition=~Q(state="withdrawn"), name="purchases_byhand_transfer_once"
+            ),
+            models.UniqueConstraint(
+                fields=["bank_serial"], condition=~Q(state="withdrawn"), name="purchases_byhand_serial_once"
             ),
         ]

@@ -35,7 +35,7 @@ BROKEN: dict[str, str] = {
     " (SELECT id FROM ledger_entry WHERE kind = 'replacement')",
     "replacement entries without a replacement": "INSERT INTO ledger_entry (reference, kind, at)"
     " VALUES ('replacement:0', 'replacement', now())",
-    "refunds for lost trees that are not the price of their sinks": "UPDATE purchases_sinkrelease SET order_id ="
+    "refunds for trees that are not the price of their sinks": "UPDATE purchases_sinkrelease SET order_id ="
     f" (SELECT order_id FROM purchases_replacement WHERE id = {SAME}) WHERE refund_id IS NOT NULL",
     "payments refunded with more than was captured": "UPDATE purchases_payment SET captured_fen = 299"
     " WHERE id IN (SELECT payment_id FROM purchases_refund)",
@@ -49,7 +49,7 @@ ALSO: dict[str, list[str]] = {
         "stock rows that do not count their sinks",
         "sinks on sale of trees that are not in the scheme",
     ],
-    "refunds for lost trees that are not the price of their sinks": ["orders whose sinks are not as many as ordered"],
+    "refunds for trees that are not the price of their sinks": ["orders whose sinks are not as many as ordered"],
     "payments refunded with more than was captured": ["captures that are not in the ledger with their amount"],
 }
 

@@ -330,8 +330,8 @@ def test_a_tree_that_comes_back_is_not_sold_again_for_the_year_in_which_it_was_r
         " WHERE s.order_id IS NULL AND s.open",
         "UPDATE purchases_sinkrelease SET reason = ''",
         "DELETE FROM purchases_sinkrelease",
-        "INSERT INTO purchases_sinkrelease (sink_id, order_id, reason, left_on, at)"
-        " SELECT sink_id, order_id, reason, left_on, at FROM purchases_sinkrelease",
+        "INSERT INTO purchases_sinkrelease (sink_id, kind, order_id, reason, left_on, at)"
+        " SELECT sink_id, kind, order_id, reason, left_on, at FROM purchases_sinkrelease",
         "INSERT INTO purchases_refund (payment_id, number, fen, reason, state, created_at)"
         " SELECT id, 'x', 301, 'gone', 'requested', now() FROM purchases_payment",
         "INSERT INTO purchases_refund (payment_id, number, fen, reason, state, created_at)"
