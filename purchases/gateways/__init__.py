@@ -2,10 +2,11 @@
 
 from django.conf import settings
 
+from purchases.gateways.alipay.gateway import Alipay
 from purchases.gateways.base import Gateway
 from purchases.gateways.wechatpay.gateway import WechatPay
 
-_GATEWAYS: dict[str, type[Gateway]] = {"wechatpay": WechatPay}
+_GATEWAYS: dict[str, type[Gateway]] = {"wechatpay": WechatPay, "alipay": Alipay}
 
 
 def gateway(code: str) -> Gateway:

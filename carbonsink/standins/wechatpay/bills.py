@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from .. import keys
 from ..fields import RefusalError
+from ..merchant import yuan
 from ..store import CHINA
 
 TRADE_COLUMNS = (
@@ -29,10 +30,6 @@ FLOW_COLUMNS = (
 FLOW_TOTALS = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
 
 FLOW_NAMES = {"交易": "交易", "扣除交易手续费": "交易", "退款": "退款", "提现": "提现"}
-
-
-def yuan(fen: int) -> str:
-    return str(Decimal(fen).scaleb(-2).quantize(Decimal("0.01")))
 
 
 def trade_bill(db: sqlite3.Connection, day: date, fee_rate: Decimal) -> bytes:

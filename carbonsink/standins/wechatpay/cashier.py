@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response
 
 from .. import fields, keys, signing
 from ..fields import RefusalError
+from ..merchant import yuan
 from ..store import CHINA
 from . import notifications, orders
-from .bills import yuan
 from .gateway import Gateway, gateway
 
 cashier = Blueprint("cashier", __name__)

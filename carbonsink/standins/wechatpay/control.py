@@ -1,13 +1,13 @@
-"""Unsigned addresses for whoever runs the demo or a test: press buttons, send again, settle, look inside."""
+"""Unsigned addresses for whoever runs the demo or a test: press buttons, look inside."""
 
 import json
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 
 from .. import fields
 from ..store import china_time
-from . import notifications, orders, settlement
+from . import orders
 from .cashier import press
 from .gateway import gateway
 
@@ -22,23 +22,6 @@ def pay() -> dict[str, Any]:
     with gateway().store.transaction() as db:
         state = orders.state(db, orders.get(db, number))
     return {"out_trade_no": number, "transaction_id": transaction_id, "trade_state": state}
-
-
-@control.post("/notify")
-def notify() -> dict[str, Any]:
-    data = fields.json_body()
-    times = fields.whole(data, "times", default=1)
-    if times > 100:
-        raise fields.bad_field("times", "最多 100")
-    number, parallel = fields.text(data, "out_trade_no", ".+"), data.get("parallel") is True
-    answers = gateway().notifier.resend(number, times, parallel=parallel)
-    return {"answers": [{"status": one.status, "answer": one.text} for one in answers]}
-
-
-@control.get("/notifications")
-def list_notifications() -> list[dict[str, Any]]:
-    with gateway().store.transaction() as db:
-        return notifications.listing(db, request.args.get("out_trade_no"))
 
 
 @control.get("/orders")
@@ -68,8 +51,3 @@ def list_orders() -> list[dict[str, Any]]:
             }
             for row in rows
         ]
-
-
-@control.post("/settle")
-def settle() -> dict[str, Any]:
-    return {"settlements": settlement.settle(gateway().store, gateway().bank_url)}

@@ -1,9 +1,8 @@
-"""The running stand-in: keys, signatures, and the two background jobs (notifications, settlement)."""
+"""The running stand-in: its keys and signatures."""
 
 import argparse
 import functools
 import secrets
-import threading
 import time
 from pathlib import Path
 from typing import cast
@@ -12,30 +11,28 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from flask import Response, request
 
 from .. import keys, signing
+from ..channel import Channel
 from ..fields import RefusalError
-from ..serving import log_line
-from ..standin import Standin, current
-from ..store import Store
-from . import settlement
-from .notifications import FITTING_FAULTS, Notifier
+from ..outbox import Manner
+from ..standin import current
+from .notifications import WechatManner
 
 
-class Gateway(Standin):
+class Gateway(Channel):
     name = "wechatpay"
     signed_prefix = "/v3"
+    payer = "财付通支付科技有限公司"
+    remittance = "WXPAY SETTLEMENT"
 
     def __init__(self, options: argparse.Namespace) -> None:
-        schema = Path(__file__).with_name("schema.sql").read_text()
-        super().__init__(Store(options.dir / "wechatpay.sqlite3", schema))
-        self.fee_rate = options.fee_rate
-        self.bank_url = options.bank_url.rstrip("/")
+        super().__init__(options, Path(__file__).with_name("schema.sql"))
         self.apiv3_key = (options.dir / keys.APIV3_KEY).read_bytes()
         self.merchant_key = keys.load_rsa_public(options.dir / keys.MERCHANT_PUBLIC)
-        self.app_secret = (options.dir / keys.OAUTH_KEY).read_text()
+        self.oauth_key = (options.dir / keys.OAUTH_KEY).read_text()
         self._own_key = keys.load_rsa_private(options.dir / keys.WECHATPAY_KEY)
-        self._auto_settle_seconds = options.auto_settle
-        self._stopping = threading.Event()
-        self.notifier = Notifier(self.store, self.headers, self.faults, options.retry_scale)
+
+    def manner(self) -> Manner:
+        return WechatManner(self.headers)
 
     def headers(self, body: bytes, *, forged: bool = False) -> dict[str, str]:
         """Signature headers for an answer or a notification."""
@@ -66,25 +63,6 @@ class Gateway(Standin):
     def sign(self, response: Response, *, forged: bool = False) -> Response:
         response.headers.update(self.headers(response.get_data(), forged=forged))
         return response
-
-    def other_places(self) -> dict[str, frozenset[str]]:
-        return {"notification": FITTING_FAULTS}
-
-    def start(self) -> None:
-        self.notifier.start()
-        if self._auto_settle_seconds > 0:
-            threading.Thread(target=self._settle_repeatedly, daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self.notifier.stop()
-
-    def _settle_repeatedly(self) -> None:
-        while not self._stopping.wait(self._auto_settle_seconds):
-            try:
-                settlement.settle(self.store, self.bank_url)
-            except RefusalError as refusal:
-                log_line(level="warning", message=refusal.message)
 
 
 def gateway() -> Gateway:

@@ -46,7 +46,7 @@ def access_token() -> Response:
     asked = request.args
     if asked.get("appid") != keys.APP_ID:
         return _error(40013, "invalid appid")
-    if not secrets.compare_digest(asked.get("secret", "").encode(), gateway().app_secret.encode()):
+    if not secrets.compare_digest(asked.get("secret", "").encode(), gateway().oauth_key.encode()):
         return _error(40125, "invalid appsecret")
     if asked.get("grant_type") != "authorization_code":
         return _error(40002, "invalid grant_type")

@@ -4,20 +4,16 @@ import json
 import secrets
 import sqlite3
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from .. import keys
 from ..fields import RefusalError
+from ..merchant import book, fee
 from ..store import CHINA, china_time
 
 PAYING = frozenset({"pay", "pay_late", "pay_again"})
 ACTIONS = PAYING | {"refuse", "ignore"}
-
-
-def fee(fen: int, rate: Decimal) -> int:
-    """The channel's fee in fen, rounded half up."""
-    return int((fen * rate).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def place(db: sqlite3.Connection, terms: dict[str, Any], expires_at: float | None, now: float) -> str:
@@ -180,23 +176,6 @@ def get_refund(db: sqlite3.Connection, out_refund_no: str) -> sqlite3.Row:
     if found is None:
         raise RefusalError(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
     return found
-
-
-def balance(db: sqlite3.Connection) -> int:
-    """The merchant's fen: captured less fees, refunds and settlements; refunds can make it negative."""
-    row = db.execute("SELECT balance_fen FROM flows ORDER BY id DESC LIMIT 1").fetchone()
-    return int(row[0]) if row else 0
-
-
-def book(
-    db: sqlite3.Connection, now: float, business_no: str, kind: str, fen: int, note: str, voucher: str = ""
-) -> None:
-    """One row of the merchant's account: fen positive for 收入, negative for 支出."""
-    db.execute(
-        "INSERT INTO flows (booked_at, business_no, kind, fen, balance_fen, note, voucher)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (now, business_no, kind, fen, balance(db) + fen, note, voucher or business_no),
-    )
 
 
 def trade(order: sqlite3.Row, transaction: sqlite3.Row, trade_state: str = "SUCCESS") -> dict[str, Any]:

@@ -24,48 +24,12 @@ CREATE TABLE IF NOT EXISTS refunds (
     fen INTEGER NOT NULL CHECK (fen > 0),
     refunded_at REAL NOT NULL
 );
--- The merchant's account at WeChat Pay: fen positive for 收入, negative for 支出.
-CREATE TABLE IF NOT EXISTS flows (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    booked_at REAL NOT NULL,
-    business_no TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    fen INTEGER NOT NULL CHECK (fen <> 0),
-    balance_fen INTEGER NOT NULL,
-    note TEXT NOT NULL,
-    voucher TEXT NOT NULL
-);
 -- Codes of the official account's OAuth: each gives its openid once.
 CREATE TABLE IF NOT EXISTS codes (
     code TEXT PRIMARY KEY,
     openid TEXT NOT NULL,
     issued_at REAL NOT NULL,
     used INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS settlements (
-    settlement_no TEXT PRIMARY KEY,
-    fen INTEGER NOT NULL CHECK (fen > 0),
-    made_at REAL NOT NULL,
-    sent_at REAL
-);
-CREATE TABLE IF NOT EXISTS notifications (
-    id TEXT PRIMARY KEY,
-    transaction_id TEXT NOT NULL UNIQUE REFERENCES transactions,
-    out_trade_no TEXT NOT NULL,
-    url TEXT NOT NULL,
-    body BLOB NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'given_up')),
-    attempts INTEGER NOT NULL DEFAULT 0,
-    probed INTEGER NOT NULL DEFAULT 0,
-    next_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS deliveries (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    notification_id TEXT NOT NULL REFERENCES notifications,
-    kind TEXT NOT NULL CHECK (kind IN ('probe', 'delivery', 'resend')),
-    at REAL NOT NULL,
-    status INTEGER,
-    answer TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS bills (
     token TEXT PRIMARY KEY,
