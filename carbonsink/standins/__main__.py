@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import bank, keys, wechatpay
+from . import alipay, bank, keys, wechatpay
 from .serving import serve
 
-STANDINS = {"wechatpay": wechatpay, "bank": bank}
+STANDINS = {"wechatpay": wechatpay, "alipay": alipay, "bank": bank}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,6 +20,8 @@ MERCHANT_ID = "1900000109"
 APP_ID = "wx8888888888888888"
 MERCHANT_SERIAL = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
 PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092024112900326400002000"
+ALIPAY_APP_ID = "2021000000000109"
+ALIPAY_SELLER_ID = "2088000000000109"
 BANK_CLIENT_ID = "carbonsink"
 ESCROW_ACCOUNT = "5200188000000000018"
 
@@ -29,6 +31,10 @@ WECHATPAY_KEY = "wechatpay.key.pem"
 WECHATPAY_PUBLIC = "wechatpay.pub.pem"
 APIV3_KEY = "apiv3.key"
 OAUTH_KEY = "wechat_app.secret"
+ALIPAY_APP_KEY = "alipay_app.key.pem"
+ALIPAY_APP_PUBLIC = "alipay_app.pub.pem"
+ALIPAY_KEY = "alipay.key.pem"
+ALIPAY_PUBLIC = "alipay.pub.pem"
 BANK_CLIENT_KEY = "bank_client.key.pem"
 BANK_CLIENT_PUBLIC = "bank_client.pub.pem"
 BANK_KEY = "bank.key.pem"
@@ -48,6 +54,8 @@ def generate(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     _keep_pair(directory / MERCHANT_KEY, directory / MERCHANT_PUBLIC, new_rsa_key)
     _keep_pair(directory / WECHATPAY_KEY, directory / WECHATPAY_PUBLIC, new_rsa_key)
+    _keep_pair(directory / ALIPAY_APP_KEY, directory / ALIPAY_APP_PUBLIC, new_rsa_key)
+    _keep_pair(directory / ALIPAY_KEY, directory / ALIPAY_PUBLIC, new_rsa_key)
     ed25519_key = ed25519.Ed25519PrivateKey.generate
     _keep_pair(directory / BANK_CLIENT_KEY, directory / BANK_CLIENT_PUBLIC, ed25519_key)
     _keep_pair(directory / BANK_KEY, directory / BANK_PUBLIC, ed25519_key)
@@ -58,7 +66,9 @@ def generate(directory: Path) -> None:
         _write_once(directory / OAUTH_KEY, secrets.token_hex(16).encode())
 
 
-def settings_for(directory: Path, wechat_url: str, bank_url: str) -> dict[str, str]:
+def settings_for(
+    directory: Path, wechat_url: str, bank_url: str, alipay_url: str = "http://127.0.0.1:9"
+) -> dict[str, str]:
     """The environment with which the platform's ordinary adapters talk to these stand-ins."""
     folder = directory.resolve()
     return {
@@ -73,6 +83,11 @@ def settings_for(directory: Path, wechat_url: str, bank_url: str) -> dict[str, s
         "WECHAT_OAUTH_AUTHORIZE_URL": f"{wechat_url}/connect/oauth2/authorize",
         "WECHAT_API_BASE_URL": wechat_url,
         "WECHAT_APP_SECRET_FILE": str(folder / OAUTH_KEY),
+        "ALIPAY_GATEWAY_URL": f"{alipay_url}/gateway.do",
+        "ALIPAY_APP_ID": ALIPAY_APP_ID,
+        "ALIPAY_SELLER_ID": ALIPAY_SELLER_ID,
+        "ALIPAY_APP_KEY_FILE": str(folder / ALIPAY_APP_KEY),
+        "ALIPAY_PUBLIC_KEY_FILE": str(folder / ALIPAY_PUBLIC),
         "STANDIN_BANK_URL": bank_url,
         "STANDIN_BANK_CLIENT_ID": BANK_CLIENT_ID,
         "STANDIN_BANK_CLIENT_KEY_FILE": str(folder / BANK_CLIENT_KEY),

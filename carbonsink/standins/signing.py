@@ -1,7 +1,8 @@
 """Signatures of the two protocols, as pure functions over bytes, keys and a clock given from outside.
 
 WeChat Pay v3: SHA256 with RSA PKCS#1 v1.5 over lines ending in a line feed, base64; notifications are
-sealed with AES-256-GCM under the merchant's APIv3 key. Bank: Ed25519 over lines that hold the body's
+sealed with AES-256-GCM under the merchant's APIv3 key. Alipay: the same over sorted parameters, or over the
+answer's own bytes. Bank: Ed25519 over lines that hold the body's
 SHA-256, base64. The platform's adapters implement the same independently; that the two agree is a test of
 both.
 """
@@ -10,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -105,6 +107,12 @@ def wechat_headers(body: bytes, key: rsa.RSAPrivateKey, *, key_id: str, timestam
 def seal(apiv3_key: bytes, plaintext: bytes, *, nonce: str, associated_data: str) -> str:
     """AES-256-GCM, base64; the 16-byte tag is at the end."""
     return base64.b64encode(AESGCM(apiv3_key).encrypt(nonce.encode(), plaintext, associated_data.encode())).decode()
+
+
+def alipay_message(parameters: Mapping[str, str], *, without: set[str]) -> bytes:
+    """What Alipay's signatures are over: name=value of all that is not empty, by name, joined by &."""
+    used = {name: value for name, value in parameters.items() if value and name not in without}
+    return "&".join(f"{name}={used[name]}" for name in sorted(used)).encode()
 
 
 def bank_request_message(sent: Sent, timestamp: str, nonce: str) -> bytes:

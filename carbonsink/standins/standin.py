@@ -4,6 +4,7 @@ import functools
 import ipaddress
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, make_response, request
@@ -16,6 +17,7 @@ from .signing import Sent
 from .store import Store
 
 P = ParamSpec("P")
+STATIC = Path(__file__).with_name("static")
 
 
 class Standin(ABC):
@@ -112,7 +114,7 @@ def _refused(refusal: RefusalError) -> Response:
 
 def build(standin: Standin, *blueprints: Blueprint) -> Flask:
     """The stand-in's web application."""
-    app = Flask(f"{__package__}.{standin.name}", static_folder="static", template_folder="templates")
+    app = Flask(f"{__package__}.{standin.name}", static_folder=str(STATIC), template_folder="templates")
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024

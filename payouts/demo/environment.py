@@ -21,11 +21,12 @@ EXPORTS = "environment"
 def settings(directory: Path, *, port: int, standins: dict[str, str]) -> dict[str, str]:
     """The environment of the platform's processes, without the addresses of database and broker.
 
-    `standins` holds the base addresses of `wechatpay` and `bank`. Secrets are made once and stay.
+    `standins` holds the base addresses of `wechatpay`, `alipay` and `bank`. Secrets are made once and stay.
     """
     return {
         "DEPLOYMENT": "demo",
         "PAYOUT_RUN_SECONDS": "20",
+        "PAYMENT_GATEWAYS": "wechatpay,alipay",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "MEDIA_ROOT": str(directory / "media"),
@@ -33,7 +34,7 @@ def settings(directory: Path, *, port: int, standins: dict[str, str]) -> dict[st
         "MESSAGES_FOLDER": str(directory / "mail"),
         "CERTIFICATE_KEY_FILE": str(_certificate_key(directory)),
         **_secrets(directory),
-        **keys.settings_for(directory / STANDINS, standins["wechatpay"], standins["bank"]),
+        **keys.settings_for(directory / STANDINS, standins["wechatpay"], standins["bank"], standins["alipay"]),
     }
 
 

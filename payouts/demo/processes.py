@@ -105,13 +105,14 @@ class Platform:
         environment.write_exports(self.directory, self.environment)
 
     def start_standins(self) -> dict[str, str]:
-        """Start the stand-in bank and gateway, on their former ports if free; gives their addresses."""
+        """Start the stand-in bank and gateways, on their former ports if free; gives their addresses."""
         remembered = self.directory / PORTS
         ports = json.loads(remembered.read_text()) if remembered.exists() else {}
         bank = self._start_standin("bank", ports.get("bank", 0))
         settling = ("--bank-url", bank, "--auto-settle", str(SETTLE_SECONDS))
-        wechatpay = self._start_standin("wechatpay", ports.get("wechatpay", 0), *settling)
-        urls = {"bank": bank, "wechatpay": wechatpay}
+        urls = {"bank": bank}
+        for name in ("wechatpay", "alipay"):
+            urls[name] = self._start_standin(name, ports.get(name, 0), *settling)
         remembered.write_text(json.dumps({name: int(url.rsplit(":", 1)[1]) for name, url in urls.items()}))
         return urls
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from carbonsink.standins import keys
 from tests import factories
 from tests.processes import Process
-from tests.standins.clients import WechatClient
+from tests.standins.clients import AlipayClient, WechatClient
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,36 @@ def wechat(wechat_process: Process, standin_keys: Path, settings: Any) -> Iterat
     for name, value in values.items():
         setattr(settings, name, value)
     client = WechatClient(wechat_process.url, values)
+    yield client
+    client.control("DELETE", "faults")
+    client.http.close()
+
+
+@pytest.fixture(scope="session")
+def alipay_process(standin_keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    folder = tmp_path_factory.mktemp("alipay")
+    for file in standin_keys.iterdir():
+        (folder / file.name).symlink_to(file)
+    process = Process("alipay", folder, "--retry-scale", "0.00001")
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def alipay_keys(standin_keys: Path, settings: Any) -> dict[str, str]:
+    """Alipay is offered too; nobody answers for it."""
+    values = keys.settings_for(standin_keys, "http://127.0.0.1:9", "http://127.0.0.1:9")
+    for name, value in values.items():
+        setattr(settings, name, value)
+    settings.PAYMENT_GATEWAYS = ["wechatpay", "alipay"]
+    return values
+
+
+@pytest.fixture
+def alipay(alipay_process: Process, alipay_keys: dict[str, str], settings: Any) -> Iterator[AlipayClient]:
+    """The stand-in Alipay, with the platform's settings for it. Its book is shared, its faults are not."""
+    settings.ALIPAY_GATEWAY_URL = f"{alipay_process.url}/gateway.do"
+    client = AlipayClient(alipay_process.url, alipay_keys)
     yield client
     client.control("DELETE", "faults")
     client.http.close()

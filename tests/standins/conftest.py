@@ -5,7 +5,7 @@ import pytest
 
 from carbonsink.standins import keys
 from tests.processes import Process
-from tests.standins.clients import BankClient, Merchant, WechatClient
+from tests.standins.clients import AlipayClient, BankClient, Merchant, WechatClient
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,21 @@ def wechat_process(directory: Path, bank_process: Process) -> Iterator[Process]:
     process = Process("wechatpay", directory, "--bank-url", bank_process.url, "--retry-scale", "0.001")
     yield process
     process.end()
+
+
+@pytest.fixture(scope="session")
+def alipay_process(directory: Path, bank_process: Process) -> Iterator[Process]:
+    process = Process("alipay", directory, "--bank-url", bank_process.url, "--retry-scale", "0.00001")
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def alipay(alipay_process: Process, settings_of: dict[str, str]) -> Iterator[AlipayClient]:
+    client = AlipayClient(alipay_process.url, settings_of)
+    yield client
+    client.control("DELETE", "faults")
+    client.http.close()
 
 
 @pytest.fixture
