@@ -13,10 +13,12 @@ def _key(name: str) -> int:
     return zlib.crc32(name.encode()) & 0x7FFFFFFF
 
 
-def one_after_another(name: str) -> None:
-    """Makes transactions that name the same thing wait for each other; let go when the transaction ends."""
+def one_after_another(*names: str) -> None:
+    """Makes transactions that name the same things wait for each other; let go when the transaction ends."""
+    # In the order of the keys, or two of them would wait for each other.
+    keys = sorted(_key(name) for name in names)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_SPACE, _key(name)])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS t(key)", [_SPACE, keys])
 
 
 @contextmanager

@@ -377,7 +377,11 @@ HOLD_MINUTES = env.int("HOLD_MINUTES", 15)
 UNPAID_SINKS_PER_BUYER = env.int("UNPAID_SINKS_PER_BUYER", 1_000)
 UNPAID_SINKS_PER_ADDRESS = env.int("UNPAID_SINKS_PER_ADDRESS", 5_000)
 UNPAID_SINKS_IN_ALL = env.int("UNPAID_SINKS_IN_ALL", 500_000)
-ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 1_000)
+UNPAID_SINKS_PER_ORGANISATION = env.int("UNPAID_SINKS_PER_ORGANISATION", 500_000)
+TRANSFER_HOLD_DAYS = env.int("TRANSFER_HOLD_DAYS", 5)
+ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 500_000)
+# Larger orders are put together in the background.
+ORDER_SMALL = env.int("ORDER_SMALL", 1_000)
 
 # Messages to buyers: e-mail by a server, SMS by a provider. The demo lays both into a folder, where visitors find them.
 MESSAGES_FOLDER = env.str("MESSAGES_FOLDER", "")

@@ -14,9 +14,9 @@ from purchases.losses import LOST
 CHECKS = {
     "orders whose sinks are not as many as ordered": """
         SELECT o.number FROM purchases_order o LEFT JOIN purchases_sink s ON s.order_id = o.id
-         WHERE o.state IN ('held', 'paid', 'partly_refunded', 'refunded') GROUP BY o.id
+         WHERE o.state IN ('allocating', 'held', 'paid', 'partly_refunded', 'refunded') GROUP BY o.id
         HAVING count(s.id) + (SELECT count(r.refund_id) FROM purchases_sinkrelease r WHERE r.order_id = o.id)
-               <> o.quantity""",
+               <> CASE o.state WHEN 'allocating' THEN o.allocated ELSE o.quantity END""",
     "sinks held by orders that have ended": """
         SELECT s.id FROM purchases_sink s LEFT JOIN purchases_order o ON o.id = s.order_id
          WHERE s.order_id IS NOT NULL AND (o.id IS NULL OR o.state IN ('expired', 'cancelled', 'short', 'refunded'))""",
@@ -156,7 +156,7 @@ CHECKS = {
          WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgname = t.wanted AND g.tgenabled IN ('O', 'A'))""",
     "late captures without sinks and without a refund": """
         SELECT p.reference FROM purchases_payment p JOIN purchases_order o ON o.id = p.order_id
-         WHERE p.state = 'captured' AND o.state = 'expired' AND p.captured_fen = o.total_fen
+         WHERE p.state = 'captured' AND o.state IN ('expired', 'cancelled') AND p.captured_fen = o.total_fen
            AND p.captured_at < now() - interval '10 minutes'
            AND NOT EXISTS (SELECT FROM purchases_refund r WHERE r.payment_id = p.id)""",
     "sold sinks of trees that have left, neither replaced nor refunded": f"""
@@ -240,12 +240,11 @@ def _illegal_moves(model: type[Stateful]) -> list[str]:
 
 
 def _first_states(model: type[Stateful]) -> list[str]:
-    """The states an object can begin in: the default one, or, without a default, all that no move leads to."""
+    """The states an object can begin in: the default one, and all that no move leads to."""
     field = model._meta.get_field("state")  # type: ignore[misc]
-    if field.has_default():  # type: ignore[union-attr]
-        return [field.get_default()]  # type: ignore[union-attr]
+    default = [field.get_default()] if field.has_default() else []  # type: ignore[union-attr]
     reached = set().union(*model.MOVES.values())
-    return [state for state in model.State.values if state not in reached]  # type: ignore[attr-defined]
+    return default + [state for state in model.State.values if state not in reached]  # type: ignore[attr-defined]
 
 
 def _rows(query: str, params: list[Any] | None = None) -> list[str]:

@@ -19,7 +19,7 @@ from django.db.transaction import atomic
 from django.utils.translation import gettext as _
 
 from carbonsink.errors import DomainError
-from purchases.allocation import Level, water_fill
+from purchases.allocation import Level, levels_of, water_fill
 from purchases.models import Order, Sink, Stock
 from purchases.orders import expire_order
 
@@ -87,6 +87,7 @@ def choose(order: Order) -> Choice:
     """Locks the stock and the sinks that stand in for the order's losses; the caller has locked the order.
 
     The next unsold sinks of the same household, by rank; else of the households of the village that have sold least.
+    For an order of a species, of that species only.
     """
     try:
         with atomic():  # Going back to this savepoint lets go of the rows locked so far.
@@ -103,20 +104,21 @@ def _choose(order: Order, *, whole_village: bool) -> Choice:
         villages = set(rows.filter(wanted).values_list("village_code", flat=True))
         wanted |= Q(village_code__in=villages, sold__lt=F("total"))
     stock = list(rows.filter(wanted).order_by("pk").select_for_update())
+    unsold = {one.key: one.total - one.sold for one in levels_of(order, [row.household_id for row in stock])}
     # Asked again behind the locks: whose tree came back meanwhile has lost nothing, and nobody's can come back now.
     losses = [loss for loss in losses_of(order) if loss.household_id in homes]
-    givers = _givers_at_home(stock, losses)
+    givers = _givers_at_home(unsold, losses)
     if len(givers) < len(losses):
         if not whole_village:
             raise _Exhausted
-        givers |= _givers_nearby(stock, losses, givers)
+        givers |= _givers_nearby(stock, unsold, losses, givers)
     sinks = {home: _next_sinks(order, home, number) for home, number in Counter(givers.values()).items()}
     return Choice(losses, {sink_id: sinks[home].pop(0) for sink_id, home in givers.items()})
 
 
-def _givers_at_home(stock: Sequence[Stock], losses: Sequence[Loss]) -> dict[int, int]:
+def _givers_at_home(unsold: dict[int, int], losses: Sequence[Loss]) -> dict[int, int]:
     """By lost sink, its own household, as long as that has unsold sinks."""
-    unsold = {row.household_id: row.unsold for row in stock}
+    unsold = dict(unsold)
     givers: dict[int, int] = {}
     for loss in losses:
         if unsold[loss.household_id]:
@@ -125,14 +127,20 @@ def _givers_at_home(stock: Sequence[Stock], losses: Sequence[Loss]) -> dict[int,
     return givers
 
 
-def _givers_nearby(stock: Sequence[Stock], losses: Sequence[Loss], at_home: dict[int, int]) -> dict[int, int]:
+def _givers_nearby(
+    stock: Sequence[Stock], unsold: dict[int, int], losses: Sequence[Loss], at_home: dict[int, int]
+) -> dict[int, int]:
     """By lost sink that its own household cannot make up for, the household of the village that gives another one."""
     given = Counter(at_home.values())
     givers: dict[int, int] = {}
     for village in sorted({row.village_code for row in stock}):
         rows = [row for row in stock if row.village_code == village]
         homes = {row.household_id for row in rows}
-        levels = [Level(row.household_id, row.sold + given[row.household_id], row.total, row.shuffle) for row in rows]
+        levels = [
+            Level(home, row.sold + given[home], row.sold + unsold[home], row.shuffle)
+            for row in rows
+            for home in [row.household_id]
+        ]
         left = [loss.sink_id for loss in losses if loss.household_id in homes and loss.sink_id not in at_home]
         takes = water_fill(levels, min(len(left), sum(level.total - level.sold for level in levels)))
         households = [home for home, number in takes.items() for _one in range(number)]
@@ -142,7 +150,9 @@ def _givers_nearby(stock: Sequence[Stock], losses: Sequence[Loss], at_home: dict
 
 def _next_sinks(order: Order, household_id: int, number: int) -> list[Sink]:
     unsold = Sink.objects.filter(household=household_id, vintage=order.vintage, order=None, open=True)
-    found = list(unsold.order_by("rank").select_for_update()[:number])
+    if order.species_id is not None:
+        unsold = unsold.filter(tree__species=order.species_id)
+    found = list(unsold.order_by("rank").select_for_update(of=["self"])[:number])
     if len(found) != number:
         raise RuntimeError(f"stock and sinks of household {household_id} disagree; run audit")
     return found
@@ -175,7 +185,8 @@ def refuse_unsettled(tree_ids: list[int], to: str) -> None:
             """SELECT FROM carbonsink_statechange c
                  JOIN purchases_sink s ON s.tree_id = c.object_id
                   AND s.vintage >= extract(year FROM c.at AT TIME ZONE %s)
-                 JOIN purchases_order o ON o.id = s.order_id AND o.state IN ('held', 'paid', 'partly_refunded')
+                 JOIN purchases_order o ON o.id = s.order_id
+                  AND o.state IN ('allocating', 'held', 'paid', 'partly_refunded')
                 WHERE c.thing = 'trees.tree' AND c.object_id = ANY(%s) AND c.to_state = 'withdrawn'
                   AND NOT EXISTS (SELECT FROM carbonsink_statechange n
                                    WHERE n.thing = c.thing AND n.object_id = c.object_id
@@ -199,8 +210,9 @@ def settle_unpaid(order_id: int) -> None:
     """Sees to it that an unpaid order holds no sink of a tree that has left.
 
     In an order of an area, others of the same household or village take their place: the buyer asked for trees there,
-    and none of these is paid. Who chose the very tree that left, or when too few are left, the order expires at once:
-    a payment that still arrives finds other trees of the choice or goes back, like any late one.
+    and none of these is paid; in one of a household only others of the household do. Who chose the very tree that left,
+    or when too few are left, the order expires at once: a payment that still arrives finds other trees of the choice or
+    goes back, like any late one.
     """
     order = Order.objects.select_for_update().get(pk=order_id)
     if order.state != Order.State.HELD or not losses_of(order):
@@ -209,7 +221,8 @@ def settle_unpaid(order_id: int) -> None:
         try:
             with atomic():
                 choice = choose(order)
-                if choice.gone:
+                homes = {sink.household_id for sink in choice.stand_ins.values()}
+                if choice.gone or (order.household_id and homes != {order.household_id}):
                     raise _Exhausted
                 swap(order, choice)
                 return

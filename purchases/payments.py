@@ -93,7 +93,7 @@ def _book(order: Order, payment: Payment) -> None:
         _post(payment, _household_shares(order))
         issue_certificate(order)
     else:
-        late = order.state == Order.State.EXPIRED
+        late = order.state in (Order.State.EXPIRED, Order.State.CANCELLED)
         _post(payment, {ledger.account(Account.Kind.REFUNDS): -_fen(payment)})
         request_refund(payment, Refund.Reason.LATE if late else Refund.Reason.SECOND)
 

@@ -10,17 +10,19 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.utils import timezone
 from PIL import Image
+from stdnum.cn import uscc
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
+from carbonsink.states import move
 from payouts.accounts import approve_account, enter_account
 from payouts.demo.people import BANK_CODE, BANK_NAME, villager
 from payouts.models import BankAccount, Payout
 from payouts.runs import run_payouts
 from purchases.gateways.base import PaymentReport
-from purchases.models import Order, Payment, Tariff
+from purchases.models import Campaign, Order, Organisation, Payment, Tariff
 from purchases.orders import place_order
 from purchases.payments import book_capture
 from purchases.vintages import open_vintage
@@ -234,3 +236,44 @@ def payout(paid_to: BankAccount) -> Payout:
     ledger.post(f"test-escrow-{next(_numbers)}", "test", amounts)
     run_payouts("standin")
     return Payout.objects.get(household=paid_to.household_id)
+
+
+def organisation(*, checked: bool = True, **changes: Any) -> Organisation:
+    """An enterprise with a made-up code, checked by somebody of the office unless said otherwise."""
+    body = f"9152{next(_numbers):013d}"
+    values = {
+        "code": body + uscc.calc_check_digit(body),
+        "name": "从江杉木制品有限公司",
+        "kind": "enterprise",
+        **changes,
+    }
+    made = Organisation.objects.create(**values)
+    if checked:
+        made.checked_by, made.checked_at = user(roles.FINANCE), timezone.now()
+        made.save()
+    return made
+
+
+def species(name: str = "Pinus massoniana") -> Species:
+    """Another species than the trees have unless said otherwise."""
+    return Species.objects.get_or_create(scientific_name=name, defaults={"name_zh": "马尾松", "name_en": "Pine"})[0]
+
+
+def campaign(**changes: Any) -> Campaign:
+    """A campaign that runs today."""
+    today = timezone.localdate()
+    values = {
+        "slug": f"campaign-{next(_numbers)}",
+        "title": "一人一棵树",
+        "owner": "从江一中",
+        "contact": "a@example.org",
+        "target_trees": 100,
+        "begins_on": today,
+        "ends_on": today,
+        "state": Campaign.State.APPLIED,
+        **changes,
+    }
+    made = Campaign.objects.create(**values)
+    if "state" not in changes:
+        move(made, Campaign.State.RUNNING)
+    return made

@@ -1,6 +1,9 @@
 """Placing orders, watching and paying them."""
 
+from typing import Any
+
 from django.conf import settings
+from django.db.models import Model
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -13,33 +16,64 @@ from rest_framework.views import APIView
 
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address
-from purchases import checkout, orders
-from purchases.models import Order
-from trees.models import Division, Tree
+from purchases import allocation, checkout, orders, organisations
+from purchases.models import Campaign, Order, Organisation
+from trees.models import Division, Household, Species, Tree
+
+# {what is chosen: (its model, the field that names it)}
+CHOICES: dict[str, tuple[type[Model], str]] = {
+    "tree": (Tree, "number"),
+    "household": (Household, "public_id"),
+    "area": (Division, "code"),
+    "species": (Species, "pk"),
+    "campaign": (Campaign, "slug"),
+}
+
+
+class OrganisationIn(serializers.Serializer):
+    """An organisation that buys, by its unified social credit code."""
+
+    code = serializers.CharField(max_length=18)
+    name = serializers.CharField(max_length=80)
+    kind = serializers.ChoiceField(Organisation.Kind.choices)
 
 
 class OrderIn(serializers.Serializer):
-    """What is wanted: one tree by its number, or `quantity` trees of an area by its code."""
+    """What is wanted: one tree by its number; or `quantity` trees of a household by the address on its paper, of an
+    area by its code, of a species by its id, of both, of a campaign by its address, or of none of these: anywhere."""
 
     tree = serializers.CharField(max_length=19, required=False)
+    household = serializers.CharField(max_length=20, required=False)
     area = serializers.CharField(max_length=12, required=False)
+    species = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    campaign = serializers.CharField(max_length=40, required=False)
     quantity = serializers.IntegerField(min_value=1, max_value=10**9, default=1)
     contact = serializers.CharField(max_length=254)
     holder = serializers.CharField(max_length=80, allow_blank=True, default="")
+    dedication = serializers.CharField(max_length=120, allow_blank=True, default="")
+    organisation = OrganisationIn(required=False)
+    contact_person = serializers.CharField(max_length=80, allow_blank=True, default="")
+    pays_by = serializers.ChoiceField(Order.PaysBy.choices, default=Order.PaysBy.ONLINE)
 
 
 class OrderOut(serializers.ModelSerializer):
-    """An order as its buyer sees it."""
+    """An order as its buyer sees it. While it is `allocating`, `allocated` of `quantity` trees are found; when it is
+    `short`, `left` says how many could be bought instead."""
 
+    left = serializers.SerializerMethodField()
     page = serializers.SerializerMethodField()
     certificate = serializers.SerializerMethodField()
 
     class Meta:
         model = Order
         fields = [
-            "number", "token", "state", "vintage", "quantity", "price_fen", "total_fen", "kg_total",
-            "expires_at", "paid_at", "page", "certificate",
+            "number", "token", "state", "vintage", "quantity", "allocated", "left", "price_fen", "total_fen",
+            "kg_total", "pays_by", "expires_at", "paid_at", "page", "certificate",
         ]  # fmt: skip
+
+    def get_left(self, order: Order) -> int | None:
+        """How many trees of the choice of an order that fell short can be bought now."""
+        return allocation.unsold_of(order) if order.state == Order.State.SHORT else None
 
     def get_page(self, order: Order) -> str:
         """Where the order is paid and watched."""
@@ -68,11 +102,16 @@ class Orders(APIView):
         sent = OrderIn(data=request.data)
         sent.is_valid(raise_exception=True)
         data = sent.validated_data
-        number, code = data.pop("tree", None), data.pop("area", None)
+        chosen: dict[str, Any] = {
+            name: get_object_or_404(model, **{field: data.pop(name)})
+            for name, (model, field) in CHOICES.items()
+            if name in data
+        }
+        firm = data.pop("organisation", None)
         order = orders.place_order(
             key=key,
-            tree=get_object_or_404(Tree, number=number) if number else None,
-            area=get_object_or_404(Division, code=code) if code else None,
+            **chosen,
+            organisation=organisations.find_or_note(**firm) if firm else None,
             address=client_address(request._request),
             user=request.user if request.user.is_authenticated else None,
             **data,
@@ -98,6 +137,8 @@ class OrderPayment(APIView):
     @extend_schema(request=None, responses={200: {"type": "object", "properties": {"pay_url": {"type": "string"}}}})
     def post(self, request: Request, token: str) -> Response:
         order = orders.look_at(get_object_or_404(Order, token=token))
+        if order.state == Order.State.ALLOCATING:
+            raise DomainError("not_ready", _("The trees of this order are still being found. Try again shortly."), 409)
         if order.state != Order.State.HELD:
             raise DomainError("not_payable", _("This order cannot be paid any more. Place a new one."), 409)
         return Response({"pay_url": checkout.start_payment(order).pay_url})

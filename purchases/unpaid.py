@@ -1,0 +1,105 @@
+"""What is held without being paid: how much of it a buyer may have, and for how long.
+
+Everybody shares a stock that nobody has paid for yet, so there are caps. An organisation that somebody of the office
+has checked has a cap of its own, and what it holds is not held against the others.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink import crypto
+from carbonsink.errors import DomainError
+from carbonsink.locks import one_after_another
+from purchases.models import Order, Organisation
+
+# How old the sum over all open orders may be: it is large beside what is ordered in that time.
+_FRESH_SECONDS = 1.0
+_OPEN = """
+    SELECT coalesce(sum(o.quantity), 0) FROM purchases_order o JOIN purchases_buyer b ON b.id = o.buyer_id
+      LEFT JOIN purchases_organisation g ON g.id = b.organisation_id
+     WHERE o.state IN ('held', 'allocating') AND """
+_UNCHECKED = _OPEN + "g.checked_at IS NULL"
+
+
+@dataclass
+class _InAll:
+    """What all buyers but checked organisations hold unpaid, as last counted, and what was ordered here since."""
+
+    sinks: int = 0
+    counted_at: float = float("-inf")
+
+
+_in_all = _InAll()
+
+
+def hold_until(pays_by: str, now: datetime) -> datetime:
+    """Until when an order that is complete now is held: HOLD_MINUTES for who pays online, TRANSFER_HOLD_DAYS working
+    days (Monday to Friday) for who pays by bank transfer."""
+    if pays_by == Order.PaysBy.ONLINE:
+        return now + timedelta(minutes=settings.HOLD_MINUTES)
+    days = settings.TRANSFER_HOLD_DAYS
+    while days:
+        now += timedelta(days=1)
+        days -= timezone.localtime(now).weekday() < 5
+    return now
+
+
+def check_unpaid(contact: str, address_digest: str, organisation: Organisation | None, quantity: int) -> None:
+    """Raises DomainError("too_many_unpaid") when a buyer, an address or all together would hold too many unpaid sinks.
+
+    Orders of one buyer, address or checked organisation are placed one after the other: each sees what the ones before
+    it hold. The cap for all together is not to the tree: what was ordered in the last second may be missing.
+    """
+    if organisation is not None and organisation.is_checked:
+        one_after_another(f"unpaid sinks of organisation {organisation.pk}")
+        (held,) = _sums([(_OPEN + "b.organisation_id = %s", organisation.pk)])
+        _refuse_above(settings.UNPAID_SINKS_PER_ORGANISATION, held, quantity)
+        return
+    one_after_another(*{crypto.digest(contact), address_digest} - {""})
+    questions: list[tuple[str, Any]] = [(f"{_UNCHECKED} AND b.contact_digest = ANY(%s)", crypto.digests(contact))]
+    caps = [settings.UNPAID_SINKS_PER_BUYER]
+    if address_digest:
+        questions.append((f"{_UNCHECKED} AND o.address_digest = %s", address_digest))
+        caps.append(settings.UNPAID_SINKS_PER_ADDRESS)
+    for most, held in zip(caps, _sums(questions), strict=True):
+        _refuse_above(most, held, quantity)
+    _check_in_all(quantity)
+
+
+def _check_in_all(quantity: int) -> None:
+    old = time.monotonic() - _in_all.counted_at > _FRESH_SECONDS
+    if old or _in_all.sinks + quantity > settings.UNPAID_SINKS_IN_ALL:
+        (_in_all.sinks,), _in_all.counted_at = _sums([(_UNCHECKED, None)]), time.monotonic()
+    _refuse_above(settings.UNPAID_SINKS_IN_ALL, _in_all.sinks, quantity)
+    _in_all.sinks += quantity
+
+
+def _sums(questions: list[tuple[str, Any]]) -> list[int]:
+    """The answers to several sums, in one statement."""
+    query = "SELECT " + ", ".join(f"({question})" for question, _value in questions)
+    with connection.cursor() as cursor:
+        cursor.execute(query, [value for _question, value in questions if value is not None])
+        return [int(held) for held in cursor.fetchone()]
+
+
+def _refuse_above(most: int, held: int, quantity: int) -> None:
+    if quantity > most:
+        raise DomainError(
+            "too_many_unpaid",
+            _("At most %(most)s trees can be ordered at once. Organisations that we have checked can order more.")
+            % {"most": most},
+            429,
+        )
+    if held + quantity > most:
+        raise DomainError(
+            "too_many_unpaid",
+            _("Too many trees are waiting for payment. Pay for an earlier order, or wait until it expires."),
+            429,
+        )
