@@ -24,9 +24,22 @@ Case = Callable[[Setting], Result]
 
 def cases() -> dict[str, Case]:
     """All cases in the order in which they run: what one leaves behind, the next may need."""
-    from bench.cases import imports, photos
+    from bench.cases import captures, imports, orders, photos
 
-    return {"households.import": imports.households, "trees.import": imports.trees, "photo.12mp": photos.photo}
+    return {
+        "households.import": imports.households,
+        "trees.import": imports.trees,
+        "photo.12mp": photos.photo,
+        "order.1": orders.one,
+        "order.1000": orders.thousand,
+        "order.100000": orders.hundred_thousand,
+        "order.expire": orders.expire,
+        "order.beside": orders.beside,
+        "notification.1": captures.one,
+        "notification.10000": captures.ten_thousand,
+        "buyers.32": orders.buyers,
+        "buyers.32.95%": orders.buyers_at_the_end,
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -28,14 +28,19 @@ from purchases.vintages import serial_sequence
 CURRENT = (Certificate.State.VALID, Certificate.State.RETIRED)
 
 
-class _Covered(NamedTuple):
-    """A sink as a certificate counts it."""
+# `trees_digest` of joined trees t, made by the database, since they may be 500,000.
+_TREES_SHA256 = """encode(sha256(convert_to(
+    coalesce(string_agg(t.number || E'\\n', '' ORDER BY t.number COLLATE "C"), ''), 'UTF8')), 'hex')"""
 
-    id: int
-    order: int
-    certificate: int | None
+
+class _Covered(NamedTuple):
+    """Locked sinks as a certificate counts them: `own` when all are its order's, and under the former certificate or
+    under none."""
+
+    trees: int
     kg: int
-    number: str
+    trees_sha256: str
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,7 @@ def payload(certificate: Certificate) -> bytes:
 
 def issue_certificate(order: Order) -> Certificate:
     """Issues the certificate of a paid order; to be called in the transaction that books the payment."""
-    part = Part((), order.buyer, order.holder, order.dedication)
-    return _issue(order, part, _locked("s.order_id = %s", order.pk))
+    return _issue(order, Part((), order.buyer, order.holder, order.dedication), "order_id = %s", order.pk)
 
 
 def reissue(
@@ -108,47 +112,49 @@ def reissue(
     ended meanwhile; RuntimeError when the parts are not as said.
     """
     retirement = Retirement.objects.filter(certificate=certificate).first()
-    sinks = [_locked("s.id = ANY(%s)", list(part.sink_ids)) for part in parts]
-    _refuse_others(certificate, parts, sinks)
+    named = [sink_id for part in parts for sink_id in part.sink_ids]
+    if len(set(named)) != len(named):
+        raise RuntimeError(f"the parts of certificate {certificate.serial} overlap")
+    # All of them at once and in their order, as trees that leave take theirs.
+    covered = _lock("id = ANY(%s)", named, certificate.order_id, certificate.pk)
+    if not covered.own or covered.trees != len(named):
+        raise RuntimeError(f"the parts of certificate {certificate.serial} have sinks of another one")
     move(certificate, to_state, by=by, reason=reason)
-    issued = []
-    for part, locked in zip(parts, sinks, strict=True):
-        issued.append(_issue(certificate.order, part, locked, parent=certificate, retirement=retirement))
+    issued = [
+        _issue(certificate.order, part, "id = ANY(%s)", list(part.sink_ids), parent=certificate, retirement=retirement)
+        for part in parts
+    ]
     if certificate.sinks.exists():
         raise RuntimeError(f"certificate {certificate.serial} keeps sinks that are in no part and were not released")
     return issued
 
 
-def _refuse_others(certificate: Certificate, parts: Sequence[Part], sinks: Sequence[Sequence[_Covered]]) -> None:
-    """RuntimeError for parts that overlap, or have sinks of another order or certificate."""
-    named = [sink_id for part in parts for sink_id in part.sink_ids]
-    found = [sink for locked in sinks for sink in locked]
-    own = all(sink.order == certificate.order_id and sink.certificate in (certificate.pk, None) for sink in found)
-    if not own or not len(set(named)) == len(named) == len(found):
-        raise RuntimeError(f"the parts of certificate {certificate.serial} overlap, or have sinks of another one")
-
-
-def _locked(condition: str, value: Any) -> list[_Covered]:
-    """Sinks, locked in primary-key order, as trees that leave take theirs."""
+def _lock(condition: str, value: Any, order_id: int, certificate_id: int | None) -> _Covered:
+    """Locks sinks in primary-key order, as trees that leave take theirs, and counts them."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT s.id, s.order_id, s.certificate_id, s.kg, t.number
-                  FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
-                 WHERE {condition} ORDER BY s.id FOR NO KEY UPDATE OF s""",  # noqa: S608 - ours alone
-            [value],
+            f"""SELECT count(*), coalesce(sum(s.kg), 0), {_TREES_SHA256},
+                       coalesce(bool_and(s.order_id = %s AND coalesce(s.certificate_id = %s, s.certificate_id IS NULL)),
+                                true)
+                  FROM (SELECT tree_id, kg, order_id, certificate_id FROM purchases_sink
+                         WHERE {condition} ORDER BY id FOR NO KEY UPDATE) s
+                  JOIN trees_tree t ON t.id = s.tree_id""",  # noqa: S608 - the condition is ours alone
+            [order_id, certificate_id, value],
         )
-        return [_Covered(*row) for row in cursor.fetchall()]
+        return _Covered(*cursor.fetchone())
 
 
 def _issue(
     order: Order,
     part: Part,
-    sinks: Sequence[_Covered],
+    condition: str,
+    value: Any,
     *,
     parent: Certificate | None = None,
     retirement: Retirement | None = None,
 ) -> Certificate:
-    """A new certificate over locked sinks, signed; retired at once where its sinks are."""
+    """A new certificate over the sinks for which the condition holds, signed; retired at once where they were."""
+    covered = _lock(condition, value, order.pk, parent.pk if parent else None)
     key = signing_key()
     certificate = Certificate(
         serial=_next_serial(order.vintage),
@@ -158,9 +164,9 @@ def _issue(
         holder=part.holder,
         dedication=part.dedication,
         vintage=order.vintage,
-        trees=len(sinks),
-        kg=sum(sink.kg for sink in sinks),
-        trees_sha256=trees_digest([sink.number for sink in sinks]),
+        trees=covered.trees,
+        kg=covered.kg,
+        trees_sha256=covered.trees_sha256,
         issued_at=timezone.now(),
         key_id=key_id(key.public_key()),
     )
@@ -173,8 +179,8 @@ def _issue(
         )
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE purchases_sink SET certificate_id = %s WHERE id = ANY(%s)",
-            [certificate.pk, [sink.id for sink in sinks]],
+            f"UPDATE purchases_sink SET certificate_id = %s WHERE {condition}",  # noqa: S608 - as above
+            [certificate.pk, value],
         )
     return certificate
 
@@ -200,12 +206,11 @@ def is_genuine(certificate: Certificate) -> bool:
 
 
 def _trees_now(certificate: Certificate) -> str:
-    """`trees_digest` of what the register has under the certificate; made there, since it may be 500,000 trees."""
+    """`trees_digest` of what the register has under the certificate."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT encode(sha256(convert_to(
-                      coalesce(string_agg(t.number || E'\\n', '' ORDER BY t.number COLLATE "C"), ''), 'UTF8')), 'hex')
-                 FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id WHERE s.certificate_id = %s""",
+            f"""SELECT {_TREES_SHA256} FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
+                 WHERE s.certificate_id = %s""",  # noqa: S608
             [certificate.pk],
         )
         return str(cursor.fetchone()[0])

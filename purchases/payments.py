@@ -5,6 +5,7 @@ A capture is booked in one transaction, whoever reports it first: the notificati
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 from django.db import transaction
@@ -25,18 +26,28 @@ from purchases.models import Notification, Order, Payment, Refund
 
 log = structlog.get_logger(__name__)
 
+# Larger orders are booked after the gateway has its answer, which it wants within five seconds.
+BOOKED_AT_ONCE_TREES = 5_000
+# How long the sweep looks for stored notifications that nobody has booked; then the gateway is asked.
+NOTIFICATIONS_KEPT_BUSY = timedelta(days=1)
+
 
 def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Takes a gateway's callback: checked, stored as it came, then booked. Again and again gives the same books.
+    """Takes a gateway's callback: checked, stored as it came, then booked. Again and again gives the same books. That
+    of a large order is booked in the background.
 
     Raises NotificationRefused for one that is not authentic; nothing is stored of it.
     """
+    from purchases.tasks import book_notification
+
     report = gateway(code).read_notification(headers, body, timezone.now())
     kept = {name: value for name, value in headers.items() if name.lower().startswith("wechatpay-")}
     payment = (
-        Payment.objects.filter(gateway=code, reference=report.payment.reference).first() if report.payment else None
+        Payment.objects.select_related("order").filter(gateway=code, reference=report.payment.reference).first()
+        if report.payment
+        else None
     )
-    Notification.objects.get_or_create(
+    notification, _made = Notification.objects.get_or_create(
         gateway=code, event_id=report.event_id, defaults={"headers": kept, "body": body, "payment": payment}
     )
     if report.payment is None:
@@ -44,8 +55,32 @@ def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> 
     if payment is None:
         book_stray(code, report.payment)
         return
-    if report.payment.state in ("captured", "refunded"):
+    if report.payment.state not in ("captured", "refunded"):
+        return
+    is_open = payment.state in (Payment.State.CREATED, Payment.State.CLOSED)
+    if is_open and payment.order.quantity > BOOKED_AT_ONCE_TREES:
+        transaction.on_commit(lambda: book_notification.delay(notification.pk), robust=True)
+    else:
         book_capture(payment, report.payment)
+
+
+def book_stored(notification_id: int) -> None:
+    """Books what a stored notification says, read again as it was at the time it came."""
+    stored = Notification.objects.select_related("payment").get(pk=notification_id)
+    report = gateway(stored.gateway).read_notification(stored.headers, bytes(stored.body), stored.received_at)
+    if stored.payment and report.payment and report.payment.state in ("captured", "refunded"):
+        book_capture(stored.payment, report.payment)
+
+
+def unbooked_notifications() -> list[int]:
+    """Stored notifications of large orders whose payment is still open, oldest first: perhaps nobody has booked them.
+    One that says nothing of a capture is looked at for a day; after that only the gateway is asked."""
+    open_ones = Notification.objects.filter(
+        payment__state__in=[Payment.State.CREATED, Payment.State.CLOSED],
+        payment__order__quantity__gt=BOOKED_AT_ONCE_TREES,
+        received_at__gt=timezone.now() - NOTIFICATIONS_KEPT_BUSY,
+    )
+    return list(open_ones.order_by("pk").values_list("pk", flat=True)[:100])
 
 
 def book_stray(code: str, report: PaymentReport) -> None:
@@ -90,7 +125,7 @@ def _book(order: Order, payment: Payment) -> None:
         _post(payment, {ledger.account(Account.Kind.SUSPENSE): -_fen(payment)})
     elif order.state == Order.State.HELD or (order.state == Order.State.EXPIRED and _takes_again(order)):
         move(order, Order.State.PAID, paid_at=timezone.now(), reason=f"payment {payment.reference}")
-        _post(payment, _household_shares(order))
+        _share(order, payment)
         issue_certificate(order)
     else:
         late = order.state in (Order.State.EXPIRED, Order.State.CANCELLED)
@@ -120,13 +155,17 @@ def _post(payment: Payment, against: dict[Account, int]) -> None:
     ledger.post(f"capture:{payment.reference}", "capture", {into: _fen(payment), **against})
 
 
-def _household_shares(order: Order) -> dict[Account, int]:
-    """What each household is owed for its sinks: all of their price, as negative fen by account."""
-    owed: dict[int, int] = {}
-    for household, price_fen in order.sinks.values_list("household_id", "price_fen"):
-        owed[household] = owed.get(household, 0) + price_fen
-    accounts = Account.objects.filter(owner__in=owed).in_bulk(field_name="code")
-    return {accounts[ledger.household_code(household)]: -fen for household, fen in owed.items()}
+def _share(order: Order, payment: Payment) -> None:
+    """Books what each household is owed for its sinks: all of their price, as negative fen."""
+    ledger.post_with(
+        f"capture:{payment.reference}",
+        "capture",
+        {ledger.account(Account.Kind.GATEWAY, payment.gateway): _fen(payment)},
+        """SELECT a.id, -s.fen FROM ledger_account a JOIN (
+                  SELECT household_id, sum(price_fen)::bigint AS fen FROM purchases_sink WHERE order_id = %s GROUP BY 1
+           ) s ON s.household_id = a.owner""",
+        [order.pk],
+    )
 
 
 def request_refund(

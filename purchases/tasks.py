@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from carbonsink.locks import only_one
-from purchases import checkout, fees, large_orders, losses, orders, refunds, replacements
+from purchases import checkout, fees, large_orders, losses, orders, payments, refunds, replacements
 from purchases.gateways.base import GatewayError
 from purchases.models import Payment, Refund
 from purchases.sweeping import each
@@ -18,14 +18,15 @@ log = structlog.get_logger(__name__)
 
 @shared_task
 def sweep() -> None:
-    """Finds what the bells missed: orders over time, large orders to be put together, open payments of ended orders,
-    open refunds, sold trees that have left. One at a time."""
+    """Finds what the bells missed: orders over time, large orders to be put together, notifications that nobody has
+    booked, open payments of ended orders, open refunds, sold trees that have left. One at a time."""
     with only_one("purchases.sweep") as mine:
         if not mine:
             return
         each(orders.over(), orders.release)
         if large_orders.waiting():  # Not here: it may take a minute.
             allocate_orders.apply_async(expires=settings.SWEEP_SECONDS)
+        each(payments.unbooked_notifications(), payments.book_stored)
         each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
         each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
@@ -35,6 +36,12 @@ def sweep() -> None:
 def allocate_orders() -> None:
     """Puts large orders together. Rung twice does no harm: one is at it at a time."""
     large_orders.allocate_orders()
+
+
+@shared_task
+def book_notification(notification_id: int) -> None:
+    """Books a large order's capture after the gateway had its answer. Twice does no harm: a capture is booked once."""
+    payments.book_stored(notification_id)
 
 
 @shared_task

@@ -1,6 +1,7 @@
 """The ledger's verbs. An entry is written whole, in one INSERT, or not at all."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Sum
@@ -45,15 +46,30 @@ def post(reference: str, kind: str, amounts: Mapping[Account, int]) -> Entry:
     lines = [(account.pk, fen) for account, fen in amounts.items() if fen]
     if len(lines) < 2 or sum(fen for _, fen in lines) != 0:
         raise ValueError(f"entry {reference} does not balance: {lines}")
+    return _write(reference, kind, lines, "", [])
+
+
+def post_with(reference: str, kind: str, amounts: Mapping[Account, int], query: str, params: list[Any]) -> Entry:
+    """Writes one entry of `amounts` and of what a query gives: rows of account id and fen, so that thousands of lines
+    need not pass through here.
+
+    Raises AlreadyPosted like `post`; the database refuses an entry that does not balance (IntegrityError).
+    """
+    return _write(
+        reference, kind, [(account.pk, fen) for account, fen in amounts.items()], f"UNION ALL {query}", params
+    )
+
+
+def _write(reference: str, kind: str, lines: list[tuple[int, int]], more: str, params: list[Any]) -> Entry:
     with transaction.atomic(), connection.cursor() as cursor:
         try:
             entry = Entry.objects.create(reference=reference, kind=kind)
         except IntegrityError as error:
             raise AlreadyPosted(reference) from error
         cursor.execute(
-            "INSERT INTO ledger_line (entry_id, account_id, fen)"
-            " SELECT %s, account_id, fen FROM unnest(%s::bigint[], %s::bigint[]) AS t(account_id, fen)",
-            [entry.pk, [pk for pk, _ in lines], [fen for _, fen in lines]],
+            f"""INSERT INTO ledger_line (entry_id, account_id, fen) SELECT %s, t.account_id, t.fen FROM (
+                    SELECT * FROM unnest(%s::bigint[], %s::bigint[]) {more}) t(account_id, fen)""",  # noqa: S608
+            [entry.pk, [pk for pk, _ in lines], [fen for _, fen in lines], *params],
         )
     return entry
 

@@ -294,7 +294,7 @@ def test_a_crash_between_storing_and_booking_is_mended_by_the_next_delivery(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("step", ["issue_certificate", "_household_shares", "_post"])
+@pytest.mark.parametrize("step", ["issue_certificate", "_share", "_fen"])
 def test_a_crash_while_booking_leaves_nothing_and_is_mended_by_the_next_delivery(
     step: str, wechatpay: Wechat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
