@@ -24,7 +24,7 @@ Case = Callable[[Setting], Result]
 
 def cases() -> dict[str, Case]:
     """All cases in the order in which they run: what one leaves behind, the next may need."""
-    from bench.cases import captures, imports, orders, photos
+    from bench.cases import captures, certificates, imports, orders, photos
 
     return {
         "households.import": imports.households,
@@ -39,6 +39,8 @@ def cases() -> dict[str, Case]:
         "notification.10000": captures.ten_thousand,
         "buyers.32": orders.buyers,
         "buyers.32.95%": orders.buyers_at_the_end,
+        "certificate.png": certificates.pictures,
+        "certificate.pdf": certificates.papers,
     }
 
 

@@ -17,9 +17,11 @@ SIMPLIFIED = 2  # Of the collection: JP, KR, SC, TC, HK.
 DPI = 600
 Weight = Literal["Regular", "Medium", "Bold"]
 _NO_CHARACTER = "\U0010ffff"
+# 〓 (geta) is what Chinese and Japanese printers set where they lack a character.
+GETA = "〓"
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=64)
 def font(size_px: int, weight: Weight = "Regular") -> ImageFont.FreeTypeFont:
     """The font at so many pixels per em."""
     loaded = ImageFont.truetype(FILE, size_px, index=SIMPLIFIED, layout_engine=ImageFont.Layout.BASIC)
@@ -28,12 +30,21 @@ def font(size_px: int, weight: Weight = "Regular") -> ImageFont.FreeTypeFont:
 
 
 def missing(text: str) -> str:
-    """The characters that the font has no glyph for: each would be drawn as an empty box."""
+    """The characters that the font has no glyph for: each would be drawn as an empty box. The collection's other fonts
+    have the same characters, in other shapes."""
+    return "".join(char for char in dict.fromkeys(text) if not char.isspace() and not _has_glyph(char))
+
+
+@functools.lru_cache(maxsize=4096)
+def _has_glyph(char: str) -> bool:
     drawn = font(64)
-    box = drawn.getmask(_NO_CHARACTER)
-    return "".join(
-        char for char in dict.fromkeys(text) if not char.isspace() and bytes(drawn.getmask(char)) == bytes(box)
-    )
+    return char.isascii() or bytes(drawn.getmask(char)) != bytes(drawn.getmask(_NO_CHARACTER))
+
+
+def drawable(text: str) -> str:
+    """The text with 〓 for each character that the font lacks, so that nobody sees an empty box."""
+    lacking = missing(text)
+    return text.translate({ord(char): GETA for char in lacking}) if lacking else text
 
 
 def picture(text: str, size_pt: float, weight: Weight = "Regular") -> Image.Image:

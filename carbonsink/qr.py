@@ -17,6 +17,14 @@ def png(text: str) -> bytes:
     return buffer.getvalue()
 
 
+def matrix(text: str) -> list[list[bool]]:
+    """A QR code as rows of modules, True where dark, without its quiet zone."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=3)
+    code.add_data(text)
+    code.make()
+    return [[bool(module) for module in row] for row in code.get_matrix()]
+
+
 def response(text: str) -> HttpResponse:
     """A QR code to be shown on a page."""
     return HttpResponse(png(text), content_type="image/png", headers={"Cache-Control": "private, max-age=300"})

@@ -74,6 +74,20 @@ def public_key_text() -> str:
     return base64.b64encode(signing_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
 
+def published_keys() -> list[dict[str, Any]]:
+    """The public keys for offline checks, today's first: id, algorithm, and the raw key in base64."""
+    today = key_id(signing_key().public_key())
+    return [
+        {
+            "key_id": name,
+            "algorithm": "Ed25519",
+            "public_key": base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode(),
+            "signs_today": name == today,
+        }
+        for name, key in public_keys().items()
+    ]
+
+
 def trees_digest(numbers: list[str]) -> str:
     """SHA-256 (hex) of the sorted tree numbers, one a line: binds the certificate to its trees."""
     return hashlib.sha256("".join(f"{number}\n" for number in sorted(numbers)).encode()).hexdigest()

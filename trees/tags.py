@@ -133,7 +133,7 @@ def _draw_tag(writer: fonts.Writer, layout: Size, tree: Tree, village: str, x: f
     writer.fitting(
         text_x, bottom + height - 0.85 * layout.species_pt - 1.7 * layout.village_pt, village, width, layout.village_pt
     )
-    groups = _grouped(tree.number)
+    groups = grouped(tree.number)
     canvas = writer.canvas
     canvas.setFillGray(0)
     canvas.setFont("Helvetica", layout.number_pt)
@@ -142,7 +142,7 @@ def _draw_tag(writer: fonts.Writer, layout: Size, tree: Tree, village: str, x: f
     canvas.drawString(text_x, bottom, " ".join(groups[3:]))
 
 
-def _grouped(number: str) -> list[str]:
+def grouped(number: str) -> list[str]:
     """5226331022020010017 → 522633 102 202 001 001 7."""
     ends = [sum(GROUPS[: index + 1]) for index in range(len(GROUPS))]
     return [number[end - length : end] for end, length in zip(ends, GROUPS, strict=True)]
