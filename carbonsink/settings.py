@@ -319,6 +319,7 @@ DAILY: dict[str, Any] = {
     "payouts.tasks.run_payouts": PAYOUT_RUN_SECONDS or crontab(hour="2", minute="15"),
     "trees.tasks.drop_old_uploads": crontab(hour="3", minute="40"),
     "purchases.tasks.book_fees": crontab(hour="10", minute="30"),
+    "purchases.tasks.compare_bills": crontab(hour="10", minute="50"),
 }
 CELERY_BEAT_SCHEDULE |= {
     task: {"task": task, "schedule": at, "options": {"expires": 3600}} for task, at in DAILY.items()
@@ -352,6 +353,15 @@ TRANSFER_BANK_NAME = env.str("TRANSFER_BANK_NAME", "")
 TRANSFER_ACCOUNT_HOLDER = env.str("TRANSFER_ACCOUNT_HOLDER", "")
 TRANSFER_ACCOUNT_NUMBER = env.str("TRANSFER_ACCOUNT_NUMBER", "")
 REFUND_DAYS = env.int("REFUND_DAYS", 7)
+
+# The account for bank transfers: what buyers are shown, and by which code its statements are kept.
+TRANSFER_BANK_CODE = env.str("TRANSFER_BANK_CODE", "bank")
+TRANSFER_BANK_NAME = env.str("TRANSFER_BANK_NAME", "")
+TRANSFER_ACCOUNT_HOLDER = env.str("TRANSFER_ACCOUNT_HOLDER", "")
+TRANSFER_ACCOUNT_NUMBER = env.str("TRANSFER_ACCOUNT_NUMBER", "")
+# How long a buyer may give trees back, and what the paper for the buyer's books is called in this programme.
+REFUND_DAYS = env.int("REFUND_DAYS", 7)
+RECEIPT_TITLE = env.str("RECEIPT_TITLE", "收款收据")
 
 # The money that goes out.
 PAYOUT_BANK = env.str("PAYOUT_BANK", "standin" if not IS_PRODUCTION else "")

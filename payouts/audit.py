@@ -131,7 +131,38 @@ CHECKS = {
                SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')""",
     "money that nobody has explained": """
         SELECT a.code FROM ledger_account a JOIN ledger_line l ON l.account_id = a.id
-         WHERE a.kind = 'suspense' GROUP BY a.id HAVING sum(l.fen) <> 0""",
+         WHERE a.kind = 'suspense' AND a.code <> 'suspense:transfers' GROUP BY a.id HAVING sum(l.fen) <> 0""",
+    "bank transfers that are not in the ledger once, or were used without an answer": """
+        SELECT t.bank || ':' || t.serial FROM purchases_transfer t
+          LEFT JOIN ledger_entry c ON c.reference = 'transfer:' || t.bank || ':' || t.serial
+          LEFT JOIN ledger_line cl ON cl.entry_id = c.id AND cl.account_id = (
+                    SELECT id FROM ledger_account WHERE code = 'suspense:transfers')
+          LEFT JOIN ledger_entry u ON u.reference = 'transfer-used:' || t.bank || ':' || t.serial
+          LEFT JOIN ledger_line ul ON ul.entry_id = u.id AND ul.account_id = cl.account_id
+          LEFT JOIN ledger_entry s ON s.reference = 'transfer-sent:' || t.bank || ':' || t.serial
+         WHERE coalesce(-cl.fen, 0) <> t.fen OR (t.state = 'waiting') <> (u.id IS NULL)
+            OR coalesce(ul.fen, t.fen) <> t.fen OR (t.state = 'sent_back') <> (s.id IS NOT NULL)""",
+    "transfers' money in suspense that is not that of the waiting ones": """
+        SELECT a.code FROM ledger_account a
+         WHERE a.code = 'suspense:transfers'
+           AND (SELECT coalesce(-sum(l.fen), 0) FROM ledger_line l WHERE l.account_id = a.id)
+            <> (SELECT coalesce(sum(t.fen), 0) FROM purchases_transfer t WHERE t.state = 'waiting')""",
+    "paid transfers that are not together their payment and what went back of it": """
+        SELECT p.reference FROM purchases_payment p JOIN purchases_transfer t ON t.payment_id = p.id
+          LEFT JOIN purchases_refund r ON r.id = t.refund_id
+         GROUP BY p.id HAVING sum(t.fen) <> p.captured_fen + coalesce(sum(r.fen), 0) OR p.state <> 'captured'""",
+    "captured bank transfers that no bank told of": """
+        SELECT p.reference FROM purchases_payment p
+         WHERE p.gateway = 'transfer' AND p.state = 'captured'
+           AND NOT EXISTS (SELECT FROM purchases_transfer t WHERE t.payment_id = p.id)
+           AND NOT EXISTS (SELECT FROM purchases_refund r JOIN purchases_transfer t ON t.refund_id = r.id
+                            WHERE r.payment_id = p.id)""",
+    "refunds by hand that nobody else has confirmed": """
+        SELECT r.number FROM purchases_refund r LEFT JOIN purchases_byhand h ON h.refund_id = r.id
+               AND h.state = 'confirmed'
+          JOIN purchases_payment p ON p.id = r.payment_id
+         WHERE (r.state = 'succeeded' AND p.gateway = 'transfer' AND h.id IS NULL)
+            OR (h.id IS NOT NULL AND (r.state <> 'succeeded' OR h.confirmed_by_id = h.noted_by_id))""",
     "sinks on sale of trees that are not in the scheme": """
         SELECT s.id FROM purchases_sink s JOIN trees_tree t ON t.id = s.tree_id
          WHERE s.open AND s.order_id IS NULL AND t.state <> 'approved'""",

@@ -180,6 +180,22 @@ def request_refund(
     return refund
 
 
+def book_surplus(paid: Payment, transaction_id: str, fen: int, *, by: User | None = None) -> Refund:
+    """Books what came beside the total of a paid order as a capture of its own, which goes back whole. To be called in
+    the transaction that books the payment."""
+    surplus = Payment.objects.create(order=paid.order, gateway=paid.gateway, product=paid.product, fen=fen)
+    move(
+        surplus,
+        Payment.State.CAPTURED,
+        by=by,
+        transaction_id=transaction_id,
+        captured_fen=fen,
+        captured_at=timezone.now(),
+    )
+    _post(surplus, {ledger.account(Account.Kind.REFUNDS): -fen})
+    return request_refund(surplus, Refund.Reason.OVER, by=by)
+
+
 @transaction.atomic
 def send_back(payment: Payment, *, by: User) -> Refund:
     """Sends back a capture that lies in suspense because its amount was wrong. DomainError when it does not."""

@@ -78,8 +78,11 @@ def book(refund: Refund, report: RefundReport) -> None:
 
 
 def open_refunds() -> list[int]:
-    """Refunds that have not arrived, oldest first; those the gateway refused come last and never crowd out others."""
-    waiting = Refund.objects.exclude(state=Refund.State.SUCCEEDED).order_by("pk").values_list("pk", flat=True)
+    """Refunds that have not arrived, oldest first; those the gateway refused come last and never crowd out others.
+    What people send at the bank is theirs."""
+    waiting = Refund.objects.exclude(state__in=[Refund.State.SUCCEEDED, Refund.State.BY_HAND])
+    waiting = waiting.exclude(payment__gateway="transfer", state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
+    waiting = waiting.order_by("pk").values_list("pk", flat=True)
     failed = waiting.filter(state=Refund.State.FAILED)
     return [*waiting.exclude(state=Refund.State.FAILED)[:200], *failed.order_by("?")[:20]]
 

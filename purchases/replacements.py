@@ -8,9 +8,12 @@ first household keeps its money. A price that goes back is taken from what the h
 taken it, afterwards it is the sponsor's: a household never repays.
 """
 
+from collections.abc import Iterable, Mapping
+
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
@@ -107,19 +110,17 @@ def book_back(
     Locks the households' accounts in primary-key order, as a run of payouts does: whichever comes second sees what the
     first one did.
     """
-    payment = _paid_by(order)
+    payment = paid_by(order)
     homes = {loss.household_id for loss in gone}
     accounts = Account.objects.filter(owner__in=homes).order_by("pk").select_for_update(no_key=True)
     by_home = {account.owner: account for account in accounts}
     sponsor, refunds = ledger.account(Account.Kind.SPONSOR), ledger.account(Account.Kind.REFUNDS)
-    owed_by = _owed_by([loss.sink_id for loss in gone], payment)
-    lines = Line.objects.filter(entry__reference__in=set(owed_by.values()), account__in=by_home.values())
-    unsettled = set(ledger.unsettled(lines).values_list("entry__reference", "account"))
+    owed_by, unsettled = owed(payment, {loss.sink_id: loss.household_id for loss in gone})
     refund = request_refund(payment, reason, fen=sum(loss.price_fen for loss in gone), by=by)
     entries: dict[str, dict[Account, int]] = {}
     for loss in gone:
         account, reference = by_home[loss.household_id], owed_by[loss.sink_id]
-        bearer = account if (reference, account.pk) in unsettled else sponsor
+        bearer = account if loss.sink_id in unsettled else sponsor
         if bearer is sponsor and only_unsettled:
             raise paid_out()
         # Apart, since what a stand-in gives back is the sponsor's money, not what the buyer had paid.
@@ -130,12 +131,18 @@ def book_back(
     return refund
 
 
-def paid_out() -> DomainError:
-    """The error that says that a household has its money: it never repays."""
-    return DomainError("paid_out", _("The money has reached the household already, and a household never repays."), 409)
+def paid_out(left: int = 0) -> DomainError:
+    """The error that says that households have their money and never repay; `left` trees can still be given back."""
+    message = _("The money has reached the household already, and a household never repays.")
+    if left:
+        still = ngettext("%(left)s tree can still be given back.", "%(left)s trees can still be given back.", left) % {
+            "left": left
+        }
+        message = f"{message} {still}"
+    return DomainError("paid_out", message, status=409, left=left)
 
 
-def _paid_by(order: Order) -> Payment:
+def paid_by(order: Order) -> Payment:
     """The payment that was shared among the households; others of the order were sent back."""
     for payment in order.payments.filter(state=Payment.State.CAPTURED):
         if ledger.balance_of_entry(capture_reference(payment), Account.Kind.HOUSEHOLD):
@@ -143,9 +150,17 @@ def _paid_by(order: Order) -> Payment:
     raise RuntimeError(f"order {order.pk} is paid by no payment; run audit")
 
 
-def _owed_by(sink_ids: list[int], payment: Payment) -> dict[int, str]:
-    """By sink, the entry by which its household is owed its price: the order's capture, or the replacement that
-    brought the sink in from another household."""
+def owed(payment: Payment, homes: Mapping[int, int]) -> tuple[dict[int, str], set[int]]:
+    """Of sinks of an order with their households: by sink the entry by which the household is owed its price, and those
+    sinks whose price no payout has taken. To be relied on while the households' accounts are locked."""
+    owed_by = _owed_by(homes, payment)
+    lines = Line.objects.filter(entry__reference__in=set(owed_by.values()), account__owner__in=set(homes.values()))
+    open_lines = set(ledger.unsettled(lines).values_list("entry__reference", "account__owner"))
+    return owed_by, {sink_id for sink_id, home in homes.items() if (owed_by[sink_id], home) in open_lines}
+
+
+def _owed_by(sink_ids: Iterable[int], payment: Payment) -> dict[int, str]:
+    """By sink, the order's capture, or the replacement that brought the sink in from another household."""
     came_in = Replacement.objects.filter(order=payment.order_id).select_related("old_sink", "new_sink").order_by("pk")
     came = {one.new_sink_id: one for one in came_in}  # The last one, should a sink have come in twice.
     owed_by = {}

@@ -1,6 +1,6 @@
 """Celery rings the bell; the rows in the database say what is to do."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import structlog
 from celery import shared_task
@@ -8,10 +8,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from carbonsink.locks import only_one
-from purchases import checkout, fees, large_orders, losses, orders, payments, refunds, replacements
-from purchases.gateways.base import GatewayError
+from purchases import bills, checkout, fees, large_orders, losses, orders, payments, refunds, replacements
+from purchases.gateways.base import DayBill, GatewayError
+from purchases.gateways import gateway
 from purchases.models import Payment, Refund
 from purchases.sweeping import each
+from purchases.transfers import matching
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ def sweep() -> None:
         each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
         each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
+        each(matching.unseen(), matching.look_at)
 
 
 @shared_task
@@ -73,3 +76,23 @@ def book_fees() -> None:
                 fees.book_fees(code, day)
             except GatewayError as error:
                 log.error("fees_not_booked", gateway=code, day=str(day), outcome=error.outcome, code=error.code)
+
+
+@shared_task
+def compare_bills() -> None:
+    """Compares the gateways' bills of the last week with our books; each day with its neighbours. A bill that cannot be
+    fetched is compared tomorrow."""
+    for code in settings.PAYMENT_GATEWAYS:
+        fetched = {}
+        for days in range(1, 9):
+            day = timezone.localdate() - timedelta(days=days)
+            try:
+                fetched[day] = gateway(code).bill(day)
+            except GatewayError as error:
+                log.error("bill_not_fetched", gateway=code, day=str(day), outcome=error.outcome, code=error.code)
+        each([(code, fetched)], compare_fetched)
+
+
+def compare_fetched(fetched: tuple[str, dict[date, DayBill]]) -> None:
+    """Compares what was fetched of one gateway; what goes wrong with it keeps no other waiting."""
+    bills.compare_days(*fetched)

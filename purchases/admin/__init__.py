@@ -1,5 +1,5 @@
 """The market in the admin."""
 
-from purchases.admin import money, stock
+from purchases.admin import money, stock, vouchers
 
-__all__ = ["money", "stock"]
+__all__ = ["money", "stock", "vouchers"]

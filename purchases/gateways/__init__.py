@@ -4,9 +4,10 @@ from django.conf import settings
 
 from purchases.gateways.alipay.gateway import Alipay
 from purchases.gateways.base import Gateway
+from purchases.gateways.transfer.gateway import BankTransfer
 from purchases.gateways.wechatpay.gateway import WechatPay
 
-_GATEWAYS: dict[str, type[Gateway]] = {"wechatpay": WechatPay, "alipay": Alipay}
+_GATEWAYS: dict[str, type[Gateway]] = {"wechatpay": WechatPay, "alipay": Alipay, "transfer": BankTransfer}
 
 
 def gateway(code: str) -> Gateway:

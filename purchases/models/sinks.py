@@ -152,7 +152,8 @@ class SinkRelease(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["sink"], condition=Q(kind="lost"), name="purchases_sink_lost_once"),
             models.CheckConstraint(
-                condition=Q(kind="lost") | Q(kind="given", refund__isnull=False), name="purchases_release_given_refunded"
+                condition=Q(kind="lost") | Q(kind="given", refund__isnull=False),
+                name="purchases_release_given_refunded",
             ),
         ]
 

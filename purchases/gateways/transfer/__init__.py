@@ -1,0 +1,1 @@
+"""Bank transfers of organisations."""

@@ -1,0 +1,186 @@
+"""Trees that their buyer gives back: their price goes back, their sinks are for sale again.
+
+The buyer may do so for some days, finance at any time; only trees under a valid certificate of the buyer's own, and
+only while their households have not been paid, or at the sponsor's cost.
+
+Order of locks as for lost trees: the order, stock rows by primary key, sinks, then the households' accounts.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from carbonsink.accounts.models import User
+from carbonsink.accounts.roles import FINANCE
+from carbonsink.errors import DomainError
+from carbonsink.states import move
+from purchases.certificates import issue_certificate
+from purchases.losses import Loss
+from purchases.models import Certificate, Gift, Order, Refund, Sink, SinkRelease, Stock
+from purchases.replacements import ENDED, book_back, owed, paid_by, paid_out
+
+
+def last_day(order: Order) -> datetime | None:
+    """Until when the buyer may give trees of a paid order back; None for one that is not paid."""
+    return order.paid_at + timedelta(days=settings.REFUND_DAYS) if order.paid_at else None
+
+
+def returnable(order: Order) -> int:
+    """How many trees of the order its buyer could give back now without the sponsor."""
+    if order.state not in ENDED:
+        return 0
+    return len(_unsettled(order, _own_sinks(order)))
+
+
+@transaction.atomic
+def give_back(
+    order: Order, sinks: Sequence[int] | int, *, by: User | None, reason: str, sponsored: bool = False
+) -> Refund:
+    """Gives trees of a paid order back: these sinks, or so many of them. Returns the refund, which is sent at once.
+
+    `by` is who of finance does it; None or anybody else is the buyer, within REFUND_DAYS days. `sponsored` (finance
+    only) takes from the sponsor what a household has received already. Raises DomainError: "not_paid", "too_late",
+    "bad_quantity", "not_yours_any_more" (retired or handed on), "paid_out", "finance_only".
+    """
+    order = Order.objects.select_for_update().get(pk=order.pk)
+    is_finance = by is not None and by.has_role(FINANCE)
+    _check(order, is_finance=is_finance, sponsored=sponsored)
+    chosen = _choose(order, sinks, sponsored=sponsored)
+    homes = Counter(sink.household_id for sink in chosen)
+    list(Stock.objects.filter(vintage=order.vintage, household__in=homes).order_by("pk").select_for_update())
+    ids = [sink.pk for sink in chosen]
+    locked = order.sinks.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
+    today = timezone.localdate()
+    given = [Loss(sink.pk, sink.household_id, sink.price_fen, reason, today) for sink in locked]
+    refund = book_back(order, given, reason=Refund.Reason.ASKED, by=by, only_unsettled=not sponsored)
+    SinkRelease.objects.bulk_create(
+        SinkRelease(
+            sink_id=one.sink_id,
+            kind=SinkRelease.Kind.GIVEN,
+            order=order,
+            reason=reason[:200],
+            left_on=today,
+            refund=refund,
+        )
+        for one in given
+    )
+    certificates = {sink.certificate_id for sink in chosen}
+    _put_on_sale(order, ids)
+    for certificate in Certificate.objects.filter(pk__in=certificates).order_by("pk"):
+        _renew(order, certificate, by)
+    _follow(order, by, reason)
+    _cancel_gifts(order)
+    return refund
+
+
+def _check(order: Order, *, is_finance: bool, sponsored: bool) -> None:
+    if order.state not in ENDED:
+        raise DomainError("not_paid", _("Only trees that are paid can be given back."), status=409)
+    if sponsored and not is_finance:
+        raise DomainError("finance_only", _("Only finance decides that the sponsor pays."), status=403)
+    until = last_day(order)
+    if not is_finance and (until is None or timezone.now() > until):
+        raise DomainError(
+            "too_late",
+            ngettext(
+                "Trees can be given back for %(days)s day after the payment. Write to the office.",
+                "Trees can be given back for %(days)s days after the payment. Write to the office.",
+                settings.REFUND_DAYS,
+            )
+            % {"days": settings.REFUND_DAYS},
+            status=409,
+        )
+
+
+def _own_sinks(order: Order) -> list[Sink]:
+    """The order's sinks that are its buyer's to give back, those taken last first."""
+    valid = order.sinks.filter(certificate__state=Certificate.State.VALID, certificate__owner=order.buyer_id)
+    return list(valid.order_by("-rank", "-pk"))
+
+
+def _choose(order: Order, sinks: Sequence[int] | int, *, sponsored: bool) -> list[Sink]:
+    """The sinks to be given back; of so many, those whose households have not been paid come first."""
+    own = _own_sinks(order)
+    if isinstance(sinks, int):
+        if sinks < 1:
+            raise DomainError("bad_quantity", _("Choose at least one tree."))
+        if sinks > len(own):
+            raise _not_yours(len(own))
+        waiting = _unsettled(order, own)
+        if len(waiting) < sinks and not sponsored:
+            raise paid_out(len(waiting))
+        mine = {sink.pk for sink in waiting}
+        return [*waiting, *(sink for sink in own if sink.pk not in mine)][:sinks]
+    wanted = set(sinks)
+    chosen = [sink for sink in own if sink.pk in wanted]
+    if not wanted or len(chosen) != len(wanted):
+        raise _not_yours(len(own))
+    return chosen
+
+
+def _not_yours(left: int) -> DomainError:
+    return DomainError(
+        "not_yours_any_more",
+        ngettext(
+            "You can give %(left)s tree of this order back: others were retired, handed on or given back before.",
+            "You can give %(left)s trees of this order back: others were retired, handed on or given back before.",
+            left,
+        )
+        % {"left": left},
+        status=409,
+        left=left,
+    )
+
+
+def _unsettled(order: Order, sinks: list[Sink]) -> list[Sink]:
+    """Those of the sinks whose household is still owed the order's money, as far as one can tell without a lock."""
+    _entries, unsettled = owed(paid_by(order), {sink.pk: sink.household_id for sink in sinks})
+    return [sink for sink in sinks if sink.pk in unsettled]
+
+
+def _put_on_sale(order: Order, sink_ids: list[int]) -> None:
+    """Takes the sinks from the order and counts them as unsold; one whose tree has left meanwhile is in no stock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH freed AS (
+                   UPDATE purchases_sink SET order_id = NULL, certificate_id = NULL
+                    WHERE id = ANY(%s) AND order_id = %s RETURNING household_id, open
+               ), counted AS (
+                   SELECT household_id, count(*) AS n, count(*) FILTER (WHERE NOT open) AS closed FROM freed GROUP BY 1
+               )
+               UPDATE purchases_stock s SET sold = s.sold - c.n, total = s.total - c.closed
+                 FROM counted c WHERE s.household_id = c.household_id AND s.vintage = %s""",
+            [sink_ids, order.pk, order.vintage],
+        )
+
+
+def _renew(order: Order, former: Certificate, by: User | None) -> None:
+    """Ends a certificate and issues its successor over the trees that are left of it, if any."""
+    if order.sinks.exists():
+        move(former, Certificate.State.REPLACED, by=by, reason="trees were given back")
+        issue_certificate(order, parent=former)
+    else:
+        move(former, Certificate.State.REVOKED, by=by, reason="all trees were given back")
+
+
+def _follow(order: Order, by: User | None, reason: str) -> None:
+    if not order.sinks.exists():
+        move(order, Order.State.REFUNDED, by=by, reason=reason)
+    elif order.state == Order.State.PAID:
+        move(order, Order.State.PARTLY_REFUNDED, by=by, reason=reason)
+
+
+def _cancel_gifts(order: Order) -> None:
+    """Cancels the newest gifts that nobody has taken, as far as there are no trees left for them."""
+    left = len(_own_sinks(order))
+    for gift in order.gifts.filter(state=Gift.State.WAITING).order_by("pk"):
+        left -= gift.trees
+        if left < 0:
+            move(gift, Gift.State.CANCELLED, reason="its trees were given back")
+            left += gift.trees

@@ -1,0 +1,130 @@
+"""Money that people send back at the bank: refunds of bank transfers, refunds that a gateway refuses for good, and
+transfers that nobody could place.
+
+One person notes the bank's number, another confirms it; or the bank's own statement does. What was paid by transfer
+leaves the account for transfers. Where a gateway refused, its money stays with it and settles as any other: the sponsor
+has advanced the refund.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
+from carbonsink.states import move
+from purchases.models import ByHand, Refund, Transfer
+from purchases.transfers.numbers import names
+from purchases.transfers.rows import Row
+
+log = structlog.get_logger(__name__)
+
+GATEWAY = "transfer"
+Owed = Refund | Transfer
+
+
+def number_of(owed: Owed) -> str:
+    """What is written into the remittance, so that the statement tells what a payment was for."""
+    return owed.number if isinstance(owed, Refund) else owed.back_number or ""
+
+
+def to_send() -> list[Owed]:
+    """What somebody must send, oldest first: transfers on their way back, refunds of transfers, refused refunds."""
+    refunds = Refund.objects.select_related("payment__order").order_by("pk")
+    by_transfer = refunds.filter(payment__gateway=GATEWAY, state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
+    refused = refunds.exclude(payment__gateway=GATEWAY).filter(state=Refund.State.FAILED)
+    going = Transfer.objects.filter(state=Transfer.State.GOING_BACK).exclude(by_hand__state=ByHand.State.NOTED)
+    return [*going.order_by("pk"), *by_transfer, *refused]
+
+
+def to_confirm() -> list[ByHand]:
+    """What was noted and waits for another person, oldest first."""
+    noted = ByHand.objects.filter(state=ByHand.State.NOTED).select_related("refund__payment__order", "transfer")
+    return list(noted.select_related("noted_by").order_by("pk"))
+
+
+@transaction.atomic
+def note_sent(owed: Owed, *, bank_serial: str, by: User | None) -> ByHand:
+    """Notes that somebody sent the money at the bank, under the bank's number. From now on no gateway is asked for it.
+
+    Raises DomainError: "invalid" without a number, "used" for one that was noted before, "wrong_state" for what is not
+    to be sent by hand (any more).
+    """
+    bank_serial = bank_serial.strip()
+    if not 1 <= len(bank_serial) <= 64:
+        raise DomainError("invalid", _("Enter the bank's serial number of the payment."))
+    if isinstance(owed, Refund):
+        move(owed, Refund.State.BY_HAND, by=by, reason=f"bank {bank_serial}")
+        which = {"refund": owed}
+    else:
+        owed = Transfer.objects.select_for_update().get(pk=owed.pk)
+        if owed.state != Transfer.State.GOING_BACK:
+            raise DomainError("wrong_state", _("This transfer is not to be sent back. Reload the page."), status=409)
+        which = {"transfer": owed}
+    try:
+        with transaction.atomic():
+            return ByHand.objects.create(**which, bank_serial=bank_serial, noted_by=by)
+    except IntegrityError as error:
+        raise DomainError(
+            "used", _("This payment, or this number of the bank, was noted before. Reload the page."), status=409
+        ) from error
+
+
+@transaction.atomic
+def confirm(noted: ByHand, *, by: User | None) -> None:
+    """Books what was sent. DomainError("same_person") when it was noted by the same person."""
+    if by is not None and noted.noted_by_id == by.pk:
+        raise DomainError("same_person", _("Somebody else confirms what you have noted."), status=403)
+    move(noted, ByHand.State.CONFIRMED, by=by, reason="seen at the bank", confirmed_by=by)
+    refunds = ledger.account(Account.Kind.REFUNDS)
+    if noted.refund is not None:
+        refund = noted.refund
+        move(refund, Refund.State.SUCCEEDED, by=by, reason=f"bank {noted.bank_serial}")
+        ledger.post(f"refund:{refund.number}", "refund", {refunds: refund.fen, _paid_from(refund): -refund.fen})
+        return
+    transfer = noted.transfer
+    assert transfer is not None
+    move(transfer, Transfer.State.SENT_BACK, by=by, reason=f"bank {noted.bank_serial}")
+    account = ledger.account(Account.Kind.GATEWAY, GATEWAY)
+    reference = f"transfer-sent:{transfer.bank}:{transfer.serial}"
+    ledger.post(reference, "transfer-sent", {refunds: transfer.fen, account: -transfer.fen})
+
+
+@transaction.atomic
+def withdraw(noted: ByHand, *, by: User) -> None:
+    """Takes a note back: nothing was sent. What is owed waits to be sent again."""
+    move(noted, ByHand.State.WITHDRAWN, by=by, reason="not sent")
+    if noted.refund is not None:
+        move(noted.refund, Refund.State.FAILED, by=by, reason="not sent at the bank")
+
+
+def _paid_from(refund: Refund) -> Account:
+    if refund.payment.gateway == GATEWAY:
+        return ledger.account(Account.Kind.GATEWAY, GATEWAY)
+    return ledger.account(Account.Kind.SPONSOR)
+
+
+def confirm_by_statement(row: Row) -> bool:
+    """Closes what a debit of the bank's statement names by number, with its amount; says whether it did. Again and
+    again does nothing more."""
+    owed = next((one for one in _open() if names(row.remittance, number_of(one))), None)
+    if owed is None:
+        return False
+    if owed.fen != -row.fen:
+        log.error("debit_of_another_amount", number=number_of(owed), fen=-row.fen, wanted=owed.fen)
+        return False
+    with transaction.atomic():
+        noted = owed.by_hand.filter(state=ByHand.State.NOTED).select_for_update().first()
+        if noted is None:
+            noted = note_sent(owed, bank_serial=row.serial, by=None)
+        confirm(noted, by=None)
+    return True
+
+
+def _open() -> Sequence[Owed]:
+    noted = to_confirm()
+    return [*to_send(), *(owed for one in noted if (owed := one.refund or one.transfer) is not None)]
