@@ -378,7 +378,11 @@ SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳�
 GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
     env.json(
         "GATEWAY_SETTLEMENT_NAMES",
-        {"财付通支付科技有限公司": "wechatpay", "支付宝（中国）网络技术有限公司": "alipay"},
+        {
+            "财付通支付科技有限公司": "wechatpay",
+            "支付宝（中国）网络技术有限公司": "alipay",
+            "对公转账归集": "transfer",
+        },
     )
 )
 

@@ -15,6 +15,7 @@ from payouts import sending
 from payouts.banks import bank
 from payouts.banks.base import Movement, TransferReport
 from payouts.models import Payout, StatementRow
+from purchases.models import Transfer
 from purchases.proceeds import reversed_reference
 
 log = structlog.get_logger(__name__)
@@ -82,12 +83,15 @@ def _book(code: str, row: Movement) -> None:
 
 @transaction.atomic
 def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
-    """Books a row in suspense as the sponsor's, so that payouts go on. DomainError when it is not in suspense (any
+    """Books a row in suspense as the sponsor's, or as the customer's transfer that finance has taken in meanwhile, so
+    that payouts go on. DomainError when it is not in suspense (any
     more); who explained it, and why, is in the history."""
     row = StatementRow.objects.select_for_update().get(pk=row.pk)
     if row.kind != StatementRow.Kind.SUSPENSE:
         raise DomainError("not_in_suspense", _("This row is explained already."), status=409)
-    amounts = {ledger.account(Account.Kind.SUSPENSE): row.fen, ledger.account(Account.Kind.SPONSOR): -row.fen}
+    known = _is_known_transfer(row.bank, row.bank_reference, row.fen)
+    whose = ledger.account(Account.Kind.GATEWAY, "transfer") if known else ledger.account(Account.Kind.SPONSOR)
+    amounts = {ledger.account(Account.Kind.SUSPENSE): row.fen, whose: -row.fen}
     try:
         entry = ledger.post(f"explained:{row.bank}:{row.serial}", "explained", amounts)
     except ledger.AlreadyPosted as error:
@@ -110,12 +114,21 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
         return StatementRow.Kind.SPONSOR
     if row.fen > 0 and not row.out_no and row.counterparty in settings.GATEWAY_SETTLEMENT_NAMES:
         return StatementRow.Kind.SETTLEMENT
+    if row.fen > 0 and not row.out_no and _is_known_transfer(code, row.bank_reference, row.fen):
+        return StatementRow.Kind.SETTLEMENT
     return StatementRow.Kind.SUSPENSE
+
+
+def _is_known_transfer(code: str, serial: str, fen: int) -> bool:
+    """Whether finance has taken in this very row as a customer's transfer: where the account for transfers is the
+    supervised one, both see the same money."""
+    return bool(serial) and Transfer.objects.filter(bank=code, serial=serial, fen=fen).exists()
 
 
 def _against(kind: StatementRow.Kind, row: Movement) -> Account:
     if kind == StatementRow.Kind.SPONSOR:
         return ledger.account(Account.Kind.SPONSOR)
     if kind == StatementRow.Kind.SETTLEMENT:
-        return ledger.account(Account.Kind.GATEWAY, settings.GATEWAY_SETTLEMENT_NAMES[row.counterparty])
+        code = settings.GATEWAY_SETTLEMENT_NAMES.get(row.counterparty, "transfer")
+        return ledger.account(Account.Kind.GATEWAY, code)
     return ledger.account(Account.Kind.SUSPENSE)

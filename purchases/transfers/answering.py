@@ -24,9 +24,7 @@ def belongs_to(transfers: Sequence[Transfer], order: Order, *, by: User, reason:
     _check_reason(reason)
     fen = sum(one.fen for one in transfers)
     if fen < order.total_fen:
-        message = _(
-            "These transfers are ¥%(sum)s together, the order is ¥%(total)s. Choose what belongs to it as well."
-        )
+        message = _("These transfers are ¥%(sum)s together, the order is ¥%(total)s. Choose what else belongs to it.")
         raise DomainError(
             "not_enough", message % {"sum": money.yuan(fen), "total": money.yuan(order.total_fen)}, status=409
         )
@@ -37,9 +35,7 @@ def belongs_to(transfers: Sequence[Transfer], order: Order, *, by: User, reason:
     except matching.NotTaken as error:
         raise DomainError(
             "not_payable",
-            _(
-                "This order is paid already, or its trees are gone. Send the transfer back, or have the buyer order anew."
-            ),
+            _("This order is paid already, or its trees are gone. Send it back, or have the buyer order anew."),
             status=409,
         ) from error
 

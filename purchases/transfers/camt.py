@@ -54,6 +54,10 @@ def _find(node: Element, path: str) -> Element | None:
     return node.find("./" + "/".join(f"{{*}}{step}" for step in path.split("/")))
 
 
+def _first(node: Element, *paths: str) -> Element | None:
+    return next((found for path in paths if (found := _find(node, path)) is not None), None)
+
+
 def _text(node: Element, path: str) -> str:
     found = _find(node, path)
     return (found.text or "").strip() if found is not None else ""
@@ -91,7 +95,7 @@ def _rows(number: int, entry: Element) -> Iterator[Row]:
     day = read_day(_text(entry, "BookgDt/Dt") or _text(entry, "BookgDt/DtTm")[:10])
     parts = entry.findall("./{*}NtryDtls/{*}TxDtls") or [entry]
     many = len(parts) > 1
-    amounts = [_fen(_find(part, "Amt") or _find(part, "AmtDtls/TxAmt/Amt")) for part in parts] if many else [fen]
+    amounts = [_fen(_first(part, "Amt", "AmtDtls/TxAmt/Amt")) for part in parts] if many else [fen]
     if sum(amounts) != fen:
         raise Problem(_("the transactions of this entry are not together its amount."))
     for part, amount in zip(parts, amounts, strict=True):

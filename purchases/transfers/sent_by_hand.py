@@ -57,7 +57,11 @@ def note_sent(owed: Owed, *, bank_serial: str, by: User | None) -> ByHand:
     bank_serial = bank_serial.strip()
     if not 1 <= len(bank_serial) <= 64:
         raise DomainError("invalid", _("Enter the bank's serial number of the payment."))
+    which: dict[str, Owed]
     if isinstance(owed, Refund):
+        owed = Refund.objects.select_for_update(of=["self"]).select_related("payment").get(pk=owed.pk)
+        if owed.state != Refund.State.FAILED and owed.payment.gateway != GATEWAY:
+            raise DomainError("wrong_state", _("The payment service may still send this refund. Wait for it."), 409)
         move(owed, Refund.State.BY_HAND, by=by, reason=f"bank {bank_serial}")
         which = {"refund": owed}
     else:

@@ -25,18 +25,19 @@ _NO_LETTERS = re.compile(r"[\W_]+")
 _UNITS = re.compile(r"(人民币)?元$|cny$|rmb$")
 # What banks head their columns with, without punctuation and units. The first that a file has is taken.
 HEADINGS = {
-    "serial": "交易流水号 银行流水号 流水号 核心流水号 账户明细编号交易流水号 主机流水号 业务流水号 全局流水号 交易流水 核心唯一流水号 "
-    "交易序号 serialnumber serial",
-    "day": "入账日期 记账日期 交易日期 交易日 交易时间 记账时间 入账时间 日期 bookingdate date",
-    "credit": "收入金额 收入 贷方发生额 贷方金额 贷方发生额收入 转入金额 存入金额 存入 贷方 credit",
-    "debit": "支出金额 支出 借方发生额 借方金额 借方发生额支取 借方发生额支出 转出金额 支取金额 支取 借方 debit",
-    "amount": "交易金额 发生额 金额 amount",
-    "direction": "借贷标志 借贷标识 借贷方向 收支标志 收支方向 收付标志 借贷 收支 交易方向 direction",
-    "name": "对方户名 对方名称 对方账户名称 对方帐户名称 对方单位名称 交易对方名称 交易对方户名 对手户名 对方账户名 付款人名称 付款人户名 "
-    "counterparty payer",
-    "account": "对方账号 对方帐号 对方账户 对方帐户 交易对方账号 对手账号 付款人账号 付款账号 counterpartyaccount payeraccount",
-    "currency": "币种 货币 币别 currency",
-    "own": "本方账号 本方帐号 查询账号 ownaccount",
+    "serial": """交易流水号 银行流水号 流水号 核心流水号 账户明细编号交易流水号 主机流水号 业务流水号 全局流水号
+        交易流水 核心唯一流水号 交易序号 serialnumber serial""",
+    "day": """入账日期 记账日期 交易日期 交易日 交易时间 记账时间 入账时间 日期 bookingdate date""",
+    "credit": """收入金额 收入 贷方发生额 贷方金额 贷方发生额收入 转入金额 存入金额 存入 贷方 credit""",
+    "debit": """支出金额 支出 借方发生额 借方金额 借方发生额支取 借方发生额支出 转出金额 支取金额 支取 借方 debit""",
+    "amount": """交易金额 发生额 金额 amount""",
+    "direction": """借贷标志 借贷标识 借贷方向 收支标志 收支方向 收付标志 借贷 收支 交易方向 direction""",
+    "name": """对方户名 对方名称 对方账户名称 对方帐户名称 对方单位名称 交易对方名称 交易对方户名 对手户名
+        对方账户名 付款人名称 付款人户名 counterparty payer""",
+    "account": """对方账号 对方帐号 对方账户 对方帐户 交易对方账号 对手账号 付款人账号 付款账号
+        counterpartyaccount payeraccount""",
+    "currency": """币种 货币 币别 currency""",
+    "own": """本方账号 本方帐号 查询账号 ownaccount""",
 }
 # All of these together are what the payer may have written.
 TEXTS = [
@@ -56,9 +57,8 @@ TEXTS = [
     "purpose",
     "remark",
 ]
-_IN, _OUT = {"贷", "收", "贷方", "收入", "c", "cr", "credit", "来账", "转入", "入账"}, {
-    "借", "支", "付", "借方", "支出", "d", "dr", "debit", "往账", "转出", "出账",
-}  # fmt: skip
+_IN = {"贷", "收", "贷方", "收入", "c", "cr", "credit", "来账", "转入", "入账"}
+_OUT = {"借", "支", "付", "借方", "支出", "d", "dr", "debit", "往账", "转出", "出账"}
 _YUAN = {"", "人民币", "cny", "rmb", "156", "01", "人民币元"}
 _SUMS = ("合计", "总计", "小计", "总笔数", "总收入", "总支出", "本页", "total")
 
@@ -73,9 +73,8 @@ def read_table(name: str, content: bytes) -> Statement:
         if line <= line_of_heading or _is_sum(cells):
             continue
         if len(rows) + len(problems) >= MOST_ROWS:
-            raise DomainError(
-                "bad_file", _("This file has more than %(most)s rows. Send shorter periods.") % {"most": MOST_ROWS}
-            )
+            sentence = _("This file has more than %(most)s rows. Send shorter periods.")
+            raise DomainError("bad_file", sentence % {"most": MOST_ROWS})
         try:
             rows.append(_row(line, {what: _cell(cells, place) for what, place in places.items()}, cells, texts))
         except Problem as problem:
@@ -105,8 +104,8 @@ def _heading(table: Table) -> tuple[dict[str, int], list[int], int]:
     raise DomainError(
         "bad_file",
         _(
-            "%(name)s has no line with the headings of a bank's statement: a serial number (交易流水号), a date (交易日期), "
-            "and the amount that came in (收入金额 or 贷方发生额)."
+            "%(name)s has no line with the headings of a bank's statement: a serial number (交易流水号), "
+            "a date (交易日期), and the amount that came in (收入金额 or 贷方发生额)."
         )
         % {"name": table.name},
     )

@@ -28,9 +28,7 @@ class StatementForm(forms.Form):
 
     file = forms.FileField(
         label=gettext_lazy("Statement of the account"),
-        help_text=gettext_lazy(
-            "camt.053, CSV or XLSX, as the bank gives it. A period that was sent before does no harm."
-        ),
+        help_text=gettext_lazy("camt.053, CSV or XLSX, as the bank gives it. Sending a period again does no harm."),
     )
 
 

@@ -27,6 +27,7 @@ from flask import Flask
 
 from ..standin import build
 from .api import api
+from .collection import collection
 from .control import control
 from .teller import Teller
 
@@ -46,4 +47,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def create_app(options: argparse.Namespace) -> Flask:
     """The web application on the book and the keys in `options.dir`."""
-    return build(Teller(options), api, control)
+    return build(Teller(options), api, control, collection)

@@ -15,6 +15,7 @@ from ..fields import RefusalError
 from ..store import china_time
 
 ESCROW_NAME = "单株碳汇监管账户"
+COLLECTION_NAME = "单株碳汇收款账户"
 CLEARING_ACCOUNT = "2430000000000000017"
 
 
@@ -154,7 +155,7 @@ def give_back(db: sqlite3.Connection, out_no: str, reason: str, now: float) -> s
     return get_transfer(db, out_no)
 
 
-def credit(db: sqlite3.Connection, terms: dict[str, Any], now: float) -> int:
+def credit(db: sqlite3.Connection, terms: dict[str, Any], now: float, account: str = keys.ESCROW_ACCOUNT) -> int:
     """Book money that comes in from outside, once per reference; the serial of its row."""
     complete_due(db, now)
     frozen = json.dumps(terms, sort_keys=True, ensure_ascii=False)
@@ -164,7 +165,7 @@ def credit(db: sqlite3.Connection, terms: dict[str, Any], now: float) -> int:
             raise RefusalError(409, "REFERENCE_USED", "This reference was booked with other terms.")
         return int(known["serial"])
     movement = Movement(
-        keys.ESCROW_ACCOUNT,
+        account,
         terms["fen"],
         terms["counterparty_name"],
         terms["counterparty_account"],

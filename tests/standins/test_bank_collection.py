@@ -1,0 +1,81 @@
+"""The stand-in bank's account for customers' transfers, and its statement as files that the platform takes in."""
+
+import pytest
+
+from carbonsink.accounts import roles
+from payouts import statements
+from purchases import givebacks, tasks
+from purchases.models import Order, Refund, Transfer
+from purchases.transfers.importing import import_bank_file
+from tests import factories
+from tests.purchases import banking, books
+from tests.standins.clients import BankClient
+
+pytestmark = pytest.mark.django_db
+
+
+def statement(bank: BankClient, form: str) -> bytes:
+    answer = bank.http.get(f"{bank.url}/control/collection.{form}")
+    assert answer.status_code == 200
+    return answer.content
+
+
+def pay_in(bank: BankClient, fen: int, remittance: str, reference: str) -> None:
+    data = {"fen": fen, "payer_name": "贵州青山科技有限公司", "remittance": remittance, "reference": reference}
+    for _turn in range(2):
+        bank.control("POST", "transfers-in", data)
+
+
+def test_an_enterprise_transfers_and_either_file_pays_its_order_once(bank: BankClient) -> None:
+    factories.market(3)
+    order, finance = banking.order(2), factories.user(roles.FINANCE)
+    pay_in(bank, 600, f"碳汇 {order.number}", "C1")
+    pay_in(bank, 123_450, "<不知道> & 其他", "C2")
+    by_camt = import_bank_file("statement.xml", statement(bank, "xml"), finance)
+    by_csv = import_bank_file("statement.csv", statement(bank, "csv"), finance)
+    assert (by_camt.new, by_camt.matched, by_csv.new) == (2, 1, 0)
+    assert Order.objects.get().state == "paid"
+    waiting = Transfer.objects.get(state="waiting")
+    assert (waiting.fen, waiting.remittance, waiting.bank) == (123_450, "<不知道> & 其他", "standin")
+    books.all_is_well()
+
+
+def test_a_refund_goes_back_and_the_rest_is_swept_to_the_supervised_account(bank: BankClient) -> None:
+    factories.market(3)
+    order, finance = banking.order(3), factories.user(roles.FINANCE)
+    pay_in(bank, 900, order.number, "C1")
+    import_bank_file("statement.csv", statement(bank, "csv"), finance)
+    tasks.send_refund(givebacks.give_back(Order.objects.get(), 1, by=None, reason="x").pk)
+    refund = Refund.objects.get()
+    back = {"fen": 300, "to_name": "青山", "to_account": "2402006009000012345", "remittance": f"退款 {refund.number}"}
+    bank.control("POST", "transfers-out", back)
+    bank.control("POST", "sweep", {})
+    assert import_bank_file("statement.xml", statement(bank, "xml"), finance).confirmed == 1
+    statements.import_statement()
+    assert books.balances() == {"escrow": 600, "household": -600}
+    books.all_is_well()
+
+
+def test_where_both_accounts_are_one_the_transfer_is_not_taken_for_unexplained_money(bank: BankClient) -> None:
+    """The supervised account's own statement has the row that finance took in, by its serial number."""
+    factories.market(3)
+    order = banking.order(2)
+    credit = {"fen": 600, "counterparty_name": "青山", "remittance": order.number, "reference": "R1"}
+    bank.control("POST", "credits", credit)
+    banking.send(banking.row(600, order.number, serial="R1"))
+    statements.import_statement()
+    assert books.balances() == {"escrow": 600, "household": -600}
+    books.all_is_well()
+
+
+def test_where_the_statement_came_first_it_is_explained_as_the_transfer(bank: BankClient) -> None:
+    factories.market(3)
+    order = banking.order(2)
+    credit = {"fen": 600, "counterparty_name": "青山", "remittance": order.number, "reference": "R1"}
+    bank.control("POST", "credits", credit)
+    statements.import_statement()
+    assert books.found() == books.UNEXPLAINED
+    banking.send(banking.row(600, order.number, serial="R1"))
+    statements.explain(statements.StatementRow.objects.get(), by=factories.user(roles.FINANCE), reason="a customer's")
+    assert books.balances() == {"escrow": 600, "household": -600}
+    books.all_is_well()
