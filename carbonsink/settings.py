@@ -348,11 +348,6 @@ ALIPAY_SELLER_ID = env.str("ALIPAY_SELLER_ID", "")
 ALIPAY_APP_KEY_FILE = env.str("ALIPAY_APP_KEY_FILE", "")
 ALIPAY_PUBLIC_KEY_FILE = env.str("ALIPAY_PUBLIC_KEY_FILE", "")
 
-# The account that organisations transfer to.
-TRANSFER_BANK_NAME = env.str("TRANSFER_BANK_NAME", "")
-TRANSFER_ACCOUNT_HOLDER = env.str("TRANSFER_ACCOUNT_HOLDER", "")
-TRANSFER_ACCOUNT_NUMBER = env.str("TRANSFER_ACCOUNT_NUMBER", "")
-REFUND_DAYS = env.int("REFUND_DAYS", 7)
 
 # The account for bank transfers: what buyers are shown, and by which code its statements are kept.
 TRANSFER_BANK_CODE = env.str("TRANSFER_BANK_CODE", "bank")

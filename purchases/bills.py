@@ -97,7 +97,7 @@ def compare(day_bill: DayBill, gateway: str, day: date, *, near: Iterable[DayBil
 def _captures_here(gateway: str, lines: list[BillLine]) -> list[_Found]:
     theirs = {line.transaction_id: line.fen for line in lines if line.kind == "capture"}
     known = Payment.objects.filter(gateway=gateway, transaction_id__in=theirs, state=Payment.State.CAPTURED)
-    ours = dict(known.values_list("transaction_id", "captured_fen"))
+    ours = {str(number): fen or 0 for number, fen in known.values_list("transaction_id", "captured_fen")}
     return _differing(theirs, ours, Kind.CAPTURE_MISSING_HERE, Kind.CAPTURE_AMOUNT)
 
 

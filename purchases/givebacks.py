@@ -70,7 +70,7 @@ def give_back(
         )
         for one in given
     )
-    certificates = {sink.certificate_id for sink in chosen}
+    certificates = {sink.certificate_id for sink in chosen if sink.certificate_id is not None}
     _put_on_sale(order, ids)
     for certificate in Certificate.objects.filter(pk__in=certificates).order_by("pk"):
         _renew(order, certificate, by)

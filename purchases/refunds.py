@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from carbonsink.errors import DomainError
@@ -80,9 +81,9 @@ def book(refund: Refund, report: RefundReport) -> None:
 def open_refunds() -> list[int]:
     """Refunds that have not arrived, oldest first; those the gateway refused come last and never crowd out others.
     What people send at the bank is theirs."""
-    waiting = Refund.objects.exclude(state__in=[Refund.State.SUCCEEDED, Refund.State.BY_HAND])
-    waiting = waiting.exclude(payment__gateway="transfer", state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
-    waiting = waiting.order_by("pk").values_list("pk", flat=True)
+    theirs = Q(payment__gateway="transfer", state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
+    done = Q(state__in=[Refund.State.SUCCEEDED, Refund.State.BY_HAND])
+    waiting = Refund.objects.exclude(done | theirs).order_by("pk").values_list("pk", flat=True)
     failed = waiting.filter(state=Refund.State.FAILED)
     return [*waiting.exclude(state=Refund.State.FAILED)[:200], *failed.order_by("?")[:20]]
 

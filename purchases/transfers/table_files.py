@@ -68,7 +68,9 @@ def read_table(name: str, content: bytes) -> Statement:
     with line and sentence of each bad row."""
     table = open_table(io.BytesIO(content), name)
     places, texts, line_of_heading = _heading(table)
-    rows, problems, own = [], [], set()
+    rows: list[Row] = []
+    problems: list[tuple[int, str]] = []
+    own = set()
     for line, cells in table.read():
         if line <= line_of_heading or _is_sum(cells):
             continue

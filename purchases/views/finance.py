@@ -170,7 +170,9 @@ def returns(request: HttpRequest) -> HttpResponse:
 @require_POST
 def note_return(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """Notes the bank's number of what was sent."""
-    owed: Refund | Transfer = get_object_or_404(Refund if kind == "refund" else Transfer, pk=pk)
+    owed: Refund | Transfer = (
+        get_object_or_404(Refund, pk=pk) if kind == "refund" else get_object_or_404(Transfer, pk=pk)
+    )
     sent_by_hand.note_sent(owed, bank_serial=request.POST.get("bank_serial", ""), by=signed_in(request))
     messages.success(request, _("Noted. Somebody else confirms it, or the bank's statement does."))
     return redirect("purchases:finance-returns")
