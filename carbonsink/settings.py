@@ -311,6 +311,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "carbonsink.messages.tasks.send_messages",
     )
 }
+# How often every sink is looked at for the counts by species that the pages show.
+CELERY_BEAT_SCHEDULE["purchases.tasks.take_survey"] = {
+    "task": "purchases.tasks.take_survey",
+    "schedule": 600.0,
+    "options": {"expires": 600.0},
+}
 # The run of payouts: every night, or every so many seconds where people watch.
 PAYOUT_RUN_SECONDS = env.float("PAYOUT_RUN_SECONDS", 0.0)
 DAILY: dict[str, Any] = {

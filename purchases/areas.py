@@ -1,9 +1,10 @@
 """What can be bought where: the divisions below a place, with how many sinks are unsold. Sums stock rows only."""
 
 from dataclasses import dataclass
+from operator import add
 
+from django.db import connection
 from django.db.models import Count, Sum
-from django.db.models.functions import Left
 
 from purchases.models import Stock
 from trees.models import Division
@@ -29,43 +30,90 @@ class Area:
         return 100 * self.sold // self.total if self.total else 0
 
 
-def _sums(vintage: int, prefix: str, digits: int) -> dict[str, Area]:
+@dataclass(frozen=True)
+class Spread:
+    """How evenly an area's households have sold: trees sold by the household that sold least, the middle one, and the
+    one that sold most, and the most trees that one of them offers."""
+
+    households: int
+    least: int
+    median: int
+    most: int
+    offered: int
+
+    @property
+    def bar(self) -> dict[str, float]:
+        """Where the bar of the spread begins, how wide it is and where its middle lies, in per cent of what is
+        offered."""
+        share = 100 / max(1, self.offered)
+        return {
+            "x": round(self.least * share, 1),
+            "width": round((self.most - self.least) * share, 1),
+            "median": round(self.median * share, 1),
+        }
+
+
+def at_levels(vintage: int, prefix: str, *levels: str) -> dict[str, list[Area]]:
+    """The areas with trees within the divisions whose code begins with `prefix`, for each of the levels in the order of
+    their codes. Two queries, whatever the levels."""
     rows = (
         Stock.objects.filter(vintage=vintage, village_code__startswith=prefix)
-        .values(part=Left("village_code", digits))
-        .annotate(total=Sum("total"), sold=Sum("sold"), households=Count("id"))
+        .values_list("village_code")
+        .annotate(Sum("total"), Sum("sold"), Count("id"))
     )
-    by_code = {row["part"].ljust(12, "0"): row for row in rows}
-    divisions = Division.objects.filter(code__in=by_code).order_by("code")
-    return {
-        division.code: Area(division, row["total"], row["sold"], row["households"])
-        for division in divisions
-        for row in [by_code[division.code]]
-    }
+    sums: dict[str, dict[str, list[int]]] = {level: {} for level in levels}
+    for village, *numbers in rows:
+        for level, found in sums.items():
+            held = found.setdefault(village[: Division.DIGITS[level]].ljust(12, "0"), [0, 0, 0])
+            held[:] = map(add, held, numbers)
+    codes = {code for found in sums.values() for code in found}
+    areas: dict[str, list[Area]] = {level: [] for level in levels}
+    for division in Division.objects.filter(code__in=codes, level__in=levels).order_by("code"):
+        areas[division.level].append(Area(division, *sums[division.level][division.code]))
+    return areas
+
+
+def least_sold_first(found: list[Area]) -> list[Area]:
+    """The areas in the order in which they wait for buyers."""
+    return sorted(found, key=lambda area: (area.sold_percent, area.division.code))
+
+
+def level_below(division: Division) -> str | None:
+    """The level directly below a division's; None below a village."""
+    levels = list(Division.DIGITS)
+    deeper = levels[levels.index(division.level) + 1 :]
+    return deeper[0] if deeper else None
 
 
 def below(vintage: int, division: Division) -> list[Area]:
     """The areas directly below a division that have trees, those that have sold least first."""
-    levels = list(Division.DIGITS)
-    deeper = levels[levels.index(division.level) + 1 :]
-    if not deeper:
-        return []
-    found = _sums(vintage, division.prefix, Division.DIGITS[deeper[0]])
-    return sorted(found.values(), key=lambda area: (area.sold_percent, area.division.code))
+    level = level_below(division)
+    return least_sold_first(at_levels(vintage, division.prefix, level)[level]) if level else []
 
 
 def whole(vintage: int, division: Division) -> Area:
     """A division with all its trees, also when there are none."""
-    found = _sums(vintage, division.prefix, Division.DIGITS[division.level])
-    return found.get(division.code, Area(division, 0, 0, 0))
+    row = Stock.objects.filter(vintage=vintage, village_code__startswith=division.prefix).aggregate(
+        total=Sum("total", default=0), sold=Sum("sold", default=0), households=Count("id")
+    )
+    return Area(division, row["total"], row["sold"], row["households"])
 
 
-def first_choice(vintage: int) -> list[Area]:
-    """The widest areas among which there is a choice: those below the smallest area that holds all trees."""
-    places = list(_sums(vintage, "", Division.DIGITS["province"]).values())
-    while len(places) == 1:
-        deeper = below(vintage, places[0].division)
-        if not deeper:
-            break
-        places = deeper
-    return places
+def first_choice(found: dict[str, list[Area]]) -> list[Area]:
+    """The widest areas among which there is a choice: provinces, else prefectures, else counties."""
+    for level in ("province", "prefecture"):
+        if len(found[level]) > 1:
+            return least_sold_first(found[level])
+    return least_sold_first(found["county"])
+
+
+def spread(vintage: int, prefix: str) -> Spread | None:
+    """How evenly the households of an area have sold; None where there are fewer than two."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*), min(sold), percentile_disc(0.5) WITHIN GROUP (ORDER BY sold), max(sold), max(total)
+                 FROM purchases_stock WHERE vintage = %s AND village_code LIKE %s AND total > 0""",
+            [vintage, f"{prefix}%"],
+        )
+        found = Spread(*cursor.fetchone())
+    return found if found.households > 1 else None

@@ -8,9 +8,21 @@ from django.conf import settings
 from django.utils import timezone
 
 from carbonsink.locks import only_one
-from purchases import bills, checkout, fees, large_orders, losses, orders, payments, refunds, replacements
-from purchases.gateways.base import DayBill, GatewayError
+from purchases import (
+    bills,
+    checkout,
+    fees,
+    large_orders,
+    losses,
+    orders,
+    payments,
+    refunds,
+    replacements,
+    survey,
+    vintages,
+)
 from purchases.gateways import gateway
+from purchases.gateways.base import DayBill, GatewayError
 from purchases.models import Payment, Refund
 from purchases.sweeping import each
 from purchases.transfers import matching
@@ -96,3 +108,11 @@ def compare_bills() -> None:
 def compare_fetched(fetched: tuple[str, dict[date, DayBill]]) -> None:
     """Compares what was fetched of one gateway; what goes wrong with it keeps no other waiting."""
     bills.compare_days(*fetched)
+
+
+@shared_task
+def take_survey() -> None:
+    """Counts for the pages what is for sale of which species where, so that no visitor waits for it."""
+    tariff = vintages.current_tariff()
+    if tariff is not None:
+        survey.take(tariff.vintage)

@@ -1,11 +1,33 @@
 from django.urls import path
 
-from purchases.views import callbacks, certificates, choosing, finance, ordering, receipts, wechat
+from purchases.views import (
+    calculator,
+    callbacks,
+    campaigns,
+    certificates,
+    choosing,
+    finance,
+    ordering,
+    receipts,
+    wechat,
+)
 
 app_name = "purchases"
 urlpatterns = [
     path("", choosing.home, name="home"),
+    path("anywhere/", choosing.anywhere, name="anywhere"),
     path("areas/<str:code>/", choosing.area, name="area"),
+    path("households/<str:public_id>/", choosing.household, name="public-household"),
+    path("species/", choosing.species_list, name="species-list"),
+    path("species/<int:pk>/", choosing.species, name="species"),
+    path("map/outlines.json", choosing.map_outlines, name="map-outlines"),
+    path("calculator/", calculator.calculator, name="calculator"),
+    path("campaigns/", campaigns.campaign_list, name="campaigns"),
+    path("campaigns/new/", campaigns.new_campaign, name="new-campaign"),
+    path("campaigns/<slug:slug>/", campaigns.campaign, name="campaign"),
+    path("campaigns/<slug:slug>/qr.png", campaigns.campaign_qr, name="campaign-qr"),
+    path("campaigns/<slug:slug>/poster.pdf", campaigns.poster, name="campaign-poster"),
+    path("campaigns/<slug:slug>/image.png", campaigns.share_image, name="campaign-image"),
     path("trees/<str:number>/", choosing.tree, name="tree"),
     path("orders/<str:token>/", ordering.order, name="order"),
     path("orders/<str:token>/qr.png", ordering.order_qr, name="order-qr"),

@@ -49,6 +49,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "trees.secondlookdraw": "v",
         "trees.import": "va",
         "purchases.tariff": "vac",
+        "purchases.campaign": "v",
         "purchases.stock": "v",
         "purchases.order": "v",
     },
