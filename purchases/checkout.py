@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 # How long a notification may take before the gateway is asked.
 PATIENCE = timedelta(minutes=2)
+# How long a buyer who asks must wait before asking again.
+ASK_SECONDS = 5
 
 
 def start_payment(
@@ -33,24 +36,21 @@ def start_payment(
     payer: str = "",
     payer_address: str = "",
     return_url: str = "",
-    ask: bool = True,
 ) -> Payment:
     """The order's open payment by this way, with what the gateway answered when it was opened there.
 
     Another way chosen before is ended first, as far as its gateway answers; should the buyer pay both, the second one
     goes back. An order that is not held has its newest payment, if any. DomainError("gateway_silent") when the gateway
-    does not answer or (ask=False) is not asked: the order stays held; "not_payable" when nothing can be paid.
+    does not answer: the order stays held; "not_payable" when nothing can be paid.
     """
     if order.state != Order.State.HELD:
         payment = order.payments.order_by("-pk").first()
         if payment is None:
-            raise DomainError("not_payable", _("This order cannot be paid any more. Place a new one."), 409)
+            raise not_payable()
         return payment
     payment, others = _open_payment(order, gateway_code, product)
     if payment.pay_url or payment.prepay_id:
         return payment
-    if not ask:
-        raise gateway_silent()
     for other in others:
         _end(other)
     request = PaymentRequest(
@@ -77,8 +77,10 @@ def start_payment(
 
 @transaction.atomic
 def _open_payment(order: Order, gateway_code: str, product: str) -> tuple[Payment, list[Payment]]:
-    """The open payment of this way, made if there is none, and the open ones of other ways."""
-    Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+    """The open payment of this way, made if there is none, and the open ones of other ways. DomainError("not_payable")
+    when the order is not held any more."""
+    if Order.objects.select_for_update(no_key=True).get(pk=order.pk).state != Order.State.HELD:
+        raise not_payable()  # It was paid, expired or cancelled while the buyer chose.
     found = list(order.payments.filter(state=Payment.State.CREATED).order_by("-pk"))
     same = [payment for payment in found if (payment.gateway, payment.product) == (gateway_code, product)]
     if not same:
@@ -98,6 +100,11 @@ def _end(payment: Payment) -> None:
         current = Payment.objects.select_for_update().get(pk=payment.pk)
         if current.state == Payment.State.CREATED:
             move(current, Payment.State.CLOSED, reason="another way was chosen")
+
+
+def not_payable() -> DomainError:
+    """The error that says that an order is over."""
+    return DomainError("not_payable", _("This order cannot be paid any more. Place a new one."), 409)
 
 
 def gateway_silent() -> DomainError:
@@ -135,6 +142,31 @@ def ask_gateway(payment: Payment) -> str:
                 move(current, report.state)
             return current.state
     return payment.state
+
+
+def opened(order: Order) -> Payment | None:
+    """The payment that the buyer chose last and a gateway has opened, while it is open."""
+    found = order.payments.filter(state=Payment.State.CREATED).exclude(pay_url="", prepay_id="")
+    return found.order_by("-pk").first()
+
+
+def ask_again(order: Order) -> bool:
+    """Asks the gateways now what has become of an order's open payments, newest first, until one is captured; at most
+    once in ASK_SECONDS. Whether one was.
+
+    DomainError: asked_just_now, or gateway_silent when a gateway does not answer.
+    """
+    if not cache.add(f"asked:{order.pk}", True, ASK_SECONDS):
+        raise DomainError("asked_just_now", _("We asked a moment ago. Wait a few seconds and ask again."), 429)
+    found = order.payments.filter(state=Payment.State.CREATED).exclude(pay_url="", prepay_id="")
+    for payment in found.select_related("order").order_by("-pk"):
+        try:
+            if ask_gateway(payment) == Payment.State.CAPTURED:
+                return True
+        except GatewayError as error:
+            log.warning("gateway_silent", reference=payment.reference, outcome=error.outcome, code=error.code)
+            raise gateway_silent() from error
+    return False
 
 
 def open_payments_of_ended_orders() -> list[int]:

@@ -31,6 +31,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "purchases.bill": "v",
         "purchases.difference": "v",
         "purchases.voucher": "va",
+        "purchases.organisation": "vc",
         "ledger.account": "v",
         "ledger.entry": "v",
         "trees.household": "v",
@@ -52,6 +53,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "purchases.campaign": "v",
         "purchases.stock": "v",
         "purchases.order": "v",
+        "purchases.organisation": "vc",
     },
 }
 _ACTIONS = {"v": "view", "a": "add", "c": "change"}

@@ -1,5 +1,5 @@
 """The market in the admin."""
 
-from purchases.admin import campaigns, money, stock, vouchers
+from purchases.admin import buyers, campaigns, money, stock, vouchers
 
-__all__ = ["campaigns", "money", "stock", "vouchers"]
+__all__ = ["buyers", "campaigns", "money", "stock", "vouchers"]

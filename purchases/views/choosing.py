@@ -9,17 +9,15 @@ from django.views.decorators.http import require_safe
 
 from carbonsink.accounts.models import User
 from carbonsink.accounts.roles import OFFICER
-from carbonsink.pages import client_address, form_page
-from purchases import areas, campaigns, catalogue, kinds, orders, outlines, proceeds, vintages
-from purchases.forms import OrderForm
+from carbonsink.pages import form_page
+from purchases import areas, campaigns, catalogue, kinds, outlines, proceeds, vintages
 from purchases.models import Tariff
 from purchases.places_map import places_map
+from purchases.views import ordering
 from trees import carbon, chart, growth
 from trees.models import Division, Household, Species, Tree
 from trees.numbers import is_tree_number
 from trees.registration import find_tree
-
-MOST_ASKED = 10**9
 
 
 @require_safe
@@ -203,24 +201,9 @@ def _order_page(
 ) -> HttpResponse:
     """A page with the order form for a choice: an area, a household, a species, a campaign, a tree, or anywhere."""
 
-    def act(data: dict[str, Any]) -> HttpResponse:
-        order = orders.place_order(
-            key=str(data["form_token"]),
-            contact=data["contact"],
-            holder=data["holder"],
-            quantity=data["quantity"],
-            address=client_address(request),
-            user=request.user if request.user.is_authenticated else None,
-            **choice,
-        )
-        return redirect("purchases:order", order.token)
+    form = ordering.order_form(request)
 
-    form = OrderForm(request.POST or None, initial=_asked(request))
+    def act(_data: dict[str, Any]) -> HttpResponse:
+        return ordering.place(request, form, choice)
+
     return form_page(request, form, template, act, tariff=tariff, **context)
-
-
-def _asked(request: HttpRequest) -> dict[str, int]:
-    """How many trees the address asks for, as the calculator's links do."""
-    text = request.GET.get("trees", "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
-    return {"quantity": number} if 0 < number <= MOST_ASKED else {}
