@@ -74,7 +74,7 @@ class OrderForm(forms.Form):
         initial=Order.PaysBy.ONLINE,
         choices=[
             (Order.PaysBy.ONLINE, _("Online, at once")),
-            (Order.PaysBy.TRANSFER, _("Bank transfer within 5 working days")),
+            (Order.PaysBy.TRANSFER, _("Bank transfer, for organisations we have checked")),
         ],
     )
 

@@ -144,6 +144,7 @@ def test_the_order_page_follows_the_payment_by_itself(
     factories.market(1)
     order = factories.order()
     page.goto(f"{live_server.url}/orders/{order.token}/")
+    page.click("button[name=way]")
     expect(page.locator("img.qr")).to_be_visible()
     gateway.control("POST", "pay", {"out_trade_no": order.payments.get().reference, "action": "pay"})
     expect(page.locator("a[href^='/c/']")).to_be_visible()

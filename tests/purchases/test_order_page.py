@@ -77,7 +77,7 @@ def test_a_transfer_is_told_exactly_what_to_write_and_until_when() -> None:
     assert f'data-copy="{number}"' in text
     for told in ("6222 0000 1234", "单株碳汇专户", "贵州银行从江支行", "贵州青山有限公司", "¥6.00"):
         assert told in text
-    assert "5 working days" in text
+    assert "The money must have arrived by then." in text
     assert "a person must look first" in text
     assert timezone.localtime(order.expires_at).strftime("%H:%M") in text
     assert "order-pay" not in text
