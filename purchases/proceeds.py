@@ -1,14 +1,16 @@
 """Where the money of an order is, read from the ledger alone: waiting, on its way, or arrived."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Literal
 
 from django.core.cache import cache
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from carbonsink.ledger.models import Account, Entry, Line
-from purchases.models import Order, Payment, Refund
+from carbonsink.ledger.models import Account, Entry, Line, Settlement
+from purchases.models import Order, Payment, Refund, Replacement, Sink
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Proceeds:
     def total_fen(self) -> int:
         """All that the households are owed for the order."""
         return self.waiting_fen + self.on_the_way_fen + self.arrived_fen
+
+
+def sent_reference(payout_reference: str) -> str:
+    """The reference of the ledger entry by which a payout takes what a household is owed."""
+    return f"payout:{payout_reference}"
 
 
 def arrived_reference(payout_reference: str) -> str:
@@ -91,3 +98,89 @@ def _arrived() -> tuple[int, int]:
     lately = Q(entry__at__gte=timezone.now() - timedelta(days=30))
     sums = lines.aggregate(ever=Sum("fen", default=0), lately=Sum("fen", filter=lately, default=0))
     return -sums["ever"], max(0, -sums["lately"])
+
+
+State = Literal["waiting", "on_the_way", "arrived"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one household is owed for some of an order's sinks, and where that money is now, since when."""
+
+    household_id: int
+    order_id: int
+    trees: int
+    fen: int
+    state: State
+    at: datetime | None
+
+
+def shares(sinks: QuerySet[Sink]) -> list[Share]:
+    """Where the money for these sinks is, by household and order. A payout that came back is followed to the next."""
+    grouped = sinks.order_by("household_id", "order_id").values_list("household_id", "order_id")
+    groups = list(grouped.annotate(trees=Count("pk"), fen=Sum("price_fen")))
+    lines = _lines_of(sinks, {order for _household, order, _trees, _fen in groups})
+    known = _whereabouts(lines)
+    found = []
+    for household, order, trees, fen in groups:
+        state, at = known.get(lines.get((household, order), 0), ("waiting", None))
+        found.append(Share(household, order, trees, fen, state, at))
+    return found
+
+
+def summed(parts: Iterable[Share]) -> Proceeds:
+    """The sums of some shares."""
+    fen: dict[str, int] = {}
+    for part in parts:
+        fen[part.state] = fen.get(part.state, 0) + part.fen
+    return Proceeds(fen.get("waiting", 0), fen.get("on_the_way", 0), fen.get("arrived", 0))
+
+
+def _lines_of(sinks: QuerySet[Sink], orders: set[int]) -> dict[tuple[int, int], int]:
+    """The payable line of each household and order: of the capture, or of the sponsor's for one that stands in."""
+    stand_ins = Replacement.objects.filter(new_sink__in=sinks, order__in=orders)
+    of = {f"replacement:{sink}": order for sink, order in stand_ins.values_list("old_sink", "order")}
+    captures = Payment.objects.filter(order__in=orders, state=Payment.State.CAPTURED)
+    of |= {f"capture:{reference}": order for reference, order in captures.values_list("reference", "order")}
+    lines = Line.objects.filter(
+        entry__reference__in=of, account__kind=Account.Kind.HOUSEHOLD, account__owner__in=sinks.values("household_id")
+    )
+    # The capture's come last, and stay where a household has both.
+    ordered = lines.order_by("-entry__kind").values_list("pk", "account__owner", "entry__reference")
+    return {(household, of[reference]): pk for pk, household, reference in ordered}
+
+
+def _whereabouts(lines: dict[tuple[int, int], int]) -> dict[int, tuple[State, datetime | None]]:
+    """What has become of payable lines, by line."""
+    found: dict[int, tuple[State, datetime | None]] = {}
+    households = {pk: household for (household, _order), pk in lines.items()}
+    # What stands for them now: each itself, or the line that a payout which came back has made of them.
+    now: dict[int, list[int]] = {pk: [pk] for pk in households}
+    while now:
+        taken = dict(Settlement.objects.filter(line__in=now).values_list("line", "payout_reference"))
+        makers = (sent_reference, arrived_reference, reversed_reference)
+        names = {make(reference) for reference in taken.values() for make in makers}
+        at = dict(Entry.objects.filter(reference__in=names).values_list("reference", "at"))
+        again: dict[tuple[str, int], list[int]] = {}
+        for line, firsts in now.items():
+            reference = taken.get(line, "")
+            state: tuple[State, datetime | None] = ("waiting", None)
+            if reversed_reference(reference) in at:
+                again.setdefault((reversed_reference(reference), households[firsts[0]]), []).extend(firsts)
+            elif arrived_reference(reference) in at:
+                state = ("arrived", at[arrived_reference(reference)])
+            elif reference:
+                state = ("on_the_way", at.get(sent_reference(reference)))
+            found |= dict.fromkeys(firsts, state)
+        now = _owed_again(again)
+    return found
+
+
+def _owed_again(reversals: dict[tuple[str, int], list[int]]) -> dict[int, list[int]]:
+    """The new payable line of each reversal (its reference and household), with what it stands for."""
+    if not reversals:
+        return {}
+    references = {reference for reference, _household in reversals}
+    owed = Line.objects.filter(entry__reference__in=references, account__kind=Account.Kind.HOUSEHOLD)
+    rows = owed.values_list("pk", "entry__reference", "account__owner")
+    return {pk: reversals[reference, owner] for pk, reference, owner in rows if (reference, owner) in reversals}

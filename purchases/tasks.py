@@ -17,6 +17,7 @@ from purchases import (
     orders,
     payments,
     refunds,
+    repeats,
     replacements,
     survey,
     vintages,
@@ -116,3 +117,10 @@ def take_survey() -> None:
     tariff = vintages.current_tariff()
     if tariff is not None:
         survey.take(tariff.vintage)
+
+
+@shared_task
+def remind_buyers() -> None:
+    """Reminds buyers who asked for it before their certificate's year ends, and in January sums the last year up."""
+    each(repeats.due_reminders(), repeats.remind)
+    each(repeats.to_summarise(), repeats.summarise)

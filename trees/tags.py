@@ -4,23 +4,20 @@ tree's public page."""
 import io
 from dataclasses import dataclass
 
-import qrcode
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from qrcode.constants import ERROR_CORRECT_M
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
-from carbonsink import fonts
+from carbonsink import fonts, qr
 from carbonsink.errors import DomainError
 from carbonsink.templatetags.places import place
 from trees.models import Division, Household, Tree
 
 GROUPS = (6, 3, 3, 3, 3, 1)  # County, township, village; household, tree, check digit.
-QUIET_MODULES = 4
 # A tag on one of these would lead nobody to a tree.
 GONE = (Tree.State.DEAD, Tree.State.FELLED)
 
@@ -120,8 +117,8 @@ def _draw_cuts(canvas: Canvas, layout: Size, left: float, top: float) -> None:
 def _draw_tag(writer: fonts.Writer, layout: Size, tree: Tree, village: str, x: float, y: float) -> None:
     """The code on the left, the words beside it: what one looks for last is largest and lowest."""
     edge = 2 * mm
-    _draw_code(writer.canvas, settings.PUBLIC_BASE_URL + reverse("purchases:tree", args=[tree.number]),
-               x + edge, y + edge, layout.code * mm)  # fmt: skip
+    address = settings.PUBLIC_BASE_URL + reverse("purchases:tree", args=[tree.number])
+    qr.draw(writer.canvas, address, x + edge, y + edge, layout.code * mm)
     text_x = x + edge + layout.code * mm
     width = layout.width * mm - layout.code * mm - 3 * edge
     # Beside the code itself, which stands four modules inside its square.
@@ -146,24 +143,3 @@ def grouped(number: str) -> list[str]:
     """5226331022020010017 → 522633 102 202 001 001 7."""
     ends = [sum(GROUPS[: index + 1]) for index in range(len(GROUPS))]
     return [number[end - length : end] for end, length in zip(ends, GROUPS, strict=True)]
-
-
-def _draw_code(canvas: Canvas, text: str, x: float, y: float, side: float) -> None:
-    """A QR code of rectangles, so that a printer makes sharp edges of it; the mask is fixed as in `carbonsink.qr`."""
-    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=3)
-    code.add_data(text, optimize=8)  # The number goes in as digits: fewer, larger modules.
-    code.make()
-    rows = code.get_matrix()
-    module = side / (len(rows) + 2 * QUIET_MODULES)
-    path = canvas.beginPath()
-    for number, row in enumerate(rows):
-        bottom = y + side - (QUIET_MODULES + number + 1) * module
-        start = None
-        for column, dark in enumerate([*row, False]):
-            if dark and start is None:
-                start = column
-            elif not dark and start is not None:
-                path.rect(x + (QUIET_MODULES + start) * module, bottom, (column - start) * module, module)
-                start = None
-    canvas.setFillGray(0)
-    canvas.drawPath(path, stroke=0, fill=1)

@@ -46,4 +46,4 @@ def after_sign_in(request: HttpRequest) -> HttpResponse:
     for role, home in HOMES.items():
         if request.user.has_role(role):  # type: ignore[union-attr]
             return redirect(home)
-    return redirect("admin:index" if request.user.is_staff else "/")  # type: ignore[union-attr]
+    return redirect("admin:index" if request.user.is_staff else "purchases:portfolio")  # type: ignore[union-attr]

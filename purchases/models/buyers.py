@@ -86,8 +86,9 @@ class Buyer(models.Model):
         SOCIAL_GROUP = "social_group", _("social group")
 
     kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.INDIVIDUAL)
+    # Empty for who took a gift and left none: only the certificate's own address leads there.
     contact = EncryptedField(_("phone or e-mail"))
-    contact_digest = DigestField(of="contact", db_index=True)
+    contact_digest = DigestField(of="contact", db_index=True, null=True)
     organisation = models.ForeignKey(
         Organisation, models.PROTECT, verbose_name=_("organisation"), null=True, related_name="buyers"
     )
