@@ -228,6 +228,12 @@ CHECKS = {
          WHERE f.reason IN ('gone', 'asked') OR EXISTS (
                SELECT FROM purchases_sinkrelease x WHERE x.refund_id = f.id)
          GROUP BY f.id HAVING coalesce(sum(s.price_fen), 0) <> f.fen""",
+    "orders whose gifts are more trees than they had": """
+        SELECT o.number FROM purchases_order o JOIN purchases_gift g ON g.order_id = o.id AND g.state <> 'cancelled'
+         GROUP BY o.id HAVING sum(g.trees) > o.quantity""",
+    "taken gifts whose certificate is another order's or another size": """
+        SELECT g.id FROM purchases_gift g JOIN purchases_certificate c ON c.id = g.certificate_id
+         WHERE g.state = 'taken' AND (c.order_id <> g.order_id OR c.trees <> g.trees)""",
     "payments refunded with more than was captured": """
         SELECT p.reference FROM purchases_payment p JOIN purchases_refund r ON r.payment_id = p.id
          GROUP BY p.id HAVING sum(r.fen) > coalesce(p.captured_fen, 0)""",

@@ -17,7 +17,7 @@ from carbonsink.errors import DomainError
 from carbonsink.messages.services import keep_messages, withdraw_messages
 from carbonsink.states import move, move_many
 from purchases import holding, messages_to_buyers
-from purchases.models import Buyer, Certificate, Gift, Order
+from purchases.models import Buyer, Certificate, Gift, Order, Sink
 from purchases.models.buyers import ALPHABET
 
 AT_ONCE = 5_000
@@ -150,6 +150,15 @@ def take(gift: Gift, *, holder: str, receiver: Buyer) -> Certificate:
     withdraw_messages([messages_to_buyers.gift_key(gift)], "taken already")
     messages_to_buyers.tell_handed_on(made)
     return made
+
+
+def shown_sinks(gift: Gift) -> list[Sink]:
+    """Some of the trees that wait for whoever takes the gift."""
+    source = giving_certificate(gift.order) if gift.state == Gift.State.WAITING else None
+    if source is None:
+        return []
+    sinks = source.sinks.select_related("tree__species", "tree__household__village", "tree__picture")
+    return list(sinks.order_by("tree__number")[: min(gift.trees, 3)])
 
 
 def opens(gift: Gift) -> bool:

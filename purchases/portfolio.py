@@ -76,7 +76,7 @@ def send_link(contact: str) -> None:
 
 def by_vintage(scope: Scope) -> list[dict[str, Any]]:
     """Trees and kilograms by vintage, newest first, and how many of these trees are retired."""
-    rows = (
+    rows: Any = (
         scope.owned()
         .values("vintage")
         .annotate(

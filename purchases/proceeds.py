@@ -147,7 +147,7 @@ def _lines_of(sinks: QuerySet[Sink], orders: set[int]) -> dict[tuple[int, int], 
     )
     # The capture's come last, and stay where a household has both.
     ordered = lines.order_by("-entry__kind").values_list("pk", "account__owner", "entry__reference")
-    return {(household, of[reference]): pk for pk, household, reference in ordered}
+    return {(household or 0, of[reference]): pk for pk, household, reference in ordered}
 
 
 def _whereabouts(lines: dict[tuple[int, int], int]) -> dict[int, tuple[State, datetime | None]]:
@@ -183,4 +183,4 @@ def _owed_again(reversals: dict[tuple[str, int], list[int]]) -> dict[int, list[i
     references = {reference for reference, _household in reversals}
     owed = Line.objects.filter(entry__reference__in=references, account__kind=Account.Kind.HOUSEHOLD)
     rows = owed.values_list("pk", "entry__reference", "account__owner")
-    return {pk: reversals[reference, owner] for pk, reference, owner in rows if (reference, owner) in reversals}
+    return {pk: reversals[reference, owner or 0] for pk, reference, owner in rows}

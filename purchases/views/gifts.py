@@ -180,14 +180,10 @@ def gift(request: HttpRequest, code: str) -> HttpResponse:
         messages.success(request, _("The gift is yours. Keep the address of this page."))
         return redirect("purchases:certificate", certificate.token)
 
-    source = gifts.giving_certificate(found.order) if found.state == Gift.State.WAITING else None
-    trees = (
-        source.sinks.select_related("tree__species", "tree__household__village", "tree__picture") if source else None
-    )
     context = {
         "gift": found,
         "opens": gifts.opens(found),
-        "sinks": trees.order_by("tree__number")[: min(found.trees, 3)] if trees is not None else [],
+        "sinks": gifts.shown_sinks(found),
     }
-    form = TakeForm(request.POST or None, initial={"holder": found.recipient})
+    form = TakeForm(request.POST if request.method == "POST" else None, initial={"holder": found.recipient})
     return form_page(request, form, "purchases/gift.html", act, **context)

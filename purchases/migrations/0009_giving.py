@@ -7,7 +7,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('purchases', '0007_proof'),
+        ('purchases', '0008_givebacks'),
     ]
 
     operations = [
