@@ -51,8 +51,9 @@ def picture(text: str, size_pt: float, weight: Weight = "Regular") -> Image.Imag
     """The text in black on white, in grey steps, at 600 dpi: as high as the font's line, as wide as the text."""
     drawn = font(round(size_pt * DPI / 72), weight)
     ascent, descent = drawn.getmetrics()
-    image = Image.new("L", (max(1, round(drawn.getlength(text))), ascent + descent), 0)
     mask, (left, top) = drawn.getmask2(text, "L", anchor="ls")
+    # Latin letters may reach beyond what they advance.
+    image = Image.new("L", (max(1, round(drawn.getlength(text)), left + mask.size[0]), ascent + descent), 0)
     image.im.paste(255, (left, ascent + top, left + mask.size[0], ascent + top + mask.size[1]), mask)
     return image.point(lambda value: 255 - value)
 

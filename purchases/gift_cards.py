@@ -70,9 +70,9 @@ def _draw_card(writer: fonts.Writer, gift: Gift, x: float, y: float, scale: floa
     wide = width - code - 2 * edge
     line = y + height - edge
     for text, size, weight, gap in _words(gift):
-        line -= size * scale * 1.15
+        line -= size * scale
         writer.fitting(x + edge, line, text, wide, size * scale, weight)
-        line -= gap * scale
+        line -= (0.45 * size + gap) * scale  # The font's own line, whose ground is white.
     canvas.setFillGray(0)
     canvas.setFont("Courier-Bold", 11.5 * scale)
     canvas.drawRightString(x + width - edge, y + height * 0.2 + 12 * scale, grouped(gift.code))
@@ -87,12 +87,12 @@ def _words(gift: Gift) -> list[tuple[str, float, fonts.Weight, float]]:
     trees = ngettext("%(n)s tree for a year", "%(n)s trees for a year", gift.trees) % {"n": gift.trees}
     found: list[tuple[str, float, fonts.Weight, float]] = []
     if gift.recipient:
-        found.append((_("For %(name)s") % {"name": gift.recipient}, 11, "Bold", 4))
-    found.append((trees, 15, "Bold", 3))
-    found.append((_("the carbon sink of a mountain village in Guizhou"), 8, "Regular", 5))
-    found += [(part, 9, "Regular", 1) for part in _wrapped(gift.message, 9, CARD[0] - 32 * mm - 12 * mm)[:4]]
+        found.append((_("For %(name)s") % {"name": gift.recipient}, 11, "Bold", 1))
+    found.append((trees, 15, "Bold", 0))
+    found.append((_("the carbon sink of a mountain village in Guizhou"), 8, "Regular", 3))
+    found += [(part, 9, "Regular", 0) for part in _wrapped(gift.message, 9, CARD[0] - 32 * mm - 12 * mm)[:4]]
     if gift.giver:
-        found.append((_("from %(giver)s") % {"giver": gift.giver}, 9, "Medium", 2))
+        found.append((_("from %(giver)s") % {"giver": gift.giver}, 9, "Medium", 0))
     if gift.opens_on:
         found.append((_("opens on %(day)s") % {"day": date_format(gift.opens_on)}, 8, "Regular", 0))
     return found

@@ -40,9 +40,8 @@ class NameField(forms.CharField):
 def trees_field(most: int = 10**9, **options: Any) -> forms.IntegerField:
     """How many trees, from 1 on."""
     widget = forms.NumberInput({"inputmode": "numeric"})
-    return forms.IntegerField(
-        label=_("How many trees"), min_value=1, max_value=most, initial=options.pop("initial", most), widget=widget
-    )
+    options = {"label": _("How many trees"), "initial": most, **options}
+    return forms.IntegerField(min_value=1, max_value=most, widget=widget, **options)
 
 
 class LinkForm(forms.Form):
@@ -150,7 +149,7 @@ class CodesForm(forms.Form):
 
     giver = _giver()
     codes = forms.IntegerField(label=_("How many codes"), min_value=1, max_value=5000)
-    trees = trees_field(initial=1)
+    trees = trees_field(initial=1, label=_("Trees of each"))
     message = forms.CharField(label=_("Message"), max_length=200, required=False)
     opens_on = _opens_on()
 
