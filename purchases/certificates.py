@@ -143,6 +143,16 @@ def reissue(
     return issued
 
 
+def renew(certificate: Certificate, sink_ids: Sequence[int], reason: str, by: User | None = None) -> Certificate | None:
+    """Ends a certificate that has lost sinks: by a successor in the same name over these, which is given, or for good
+    if there are none. As in `reissue`."""
+    if not sink_ids:
+        move(certificate, Certificate.State.REVOKED, by=by, reason=reason)
+        return None
+    part = Part(sink_ids, certificate.owner, certificate.holder, certificate.dedication)
+    return reissue(certificate, Certificate.State.REPLACED, [part], reason, by=by)[0]
+
+
 def _lock(condition: str, value: Any, order_id: int, certificate_id: int | None) -> _Covered:
     """Locks sinks in primary-key order, as trees that leave take theirs, and counts them."""
     with connection.cursor() as cursor:

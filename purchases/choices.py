@@ -1,20 +1,22 @@
-"""What can still be bought of an order's choice."""
+"""Where an order's choice is bought again."""
 
-from django.db.models import Sum
+from django.urls import reverse
 
-from purchases.models import Order, Sink, Stock
+from purchases.models import Order
 
 
-def left_of_choice(order: Order) -> int | None:
-    """How many trees of the order's choice are unsold now; None for a choice that is not counted here (a species)."""
-    if order.tree_id:
-        return Sink.objects.filter(tree=order.tree_id, vintage=order.vintage, order=None, open=True).count()
-    if order.species_id:
-        return None
-    stock = Stock.objects.filter(vintage=order.vintage)
-    if order.household_id:
-        stock = stock.filter(household=order.household_id)
-    elif order.area:
-        stock = stock.filter(village_code__startswith=order.area.prefix)
-    sums = stock.aggregate(total=Sum("total", default=0), sold=Sum("sold", default=0))
-    return sums["total"] - sums["sold"]
+def address_again(order: Order, trees: int | None = None) -> str:
+    """The page with the order form for the order's choice, for so many trees, as many as it had by default."""
+    if order.tree is not None:
+        return reverse("purchases:tree", args=[order.tree.number])
+    if order.household is not None:
+        address = reverse("purchases:public-household", args=[order.household.public_id])
+    elif order.campaign is not None:
+        address = reverse("purchases:campaign", args=[order.campaign.slug])
+    elif order.area is not None:
+        address = reverse("purchases:area", args=[order.area_id])
+    elif order.species_id is not None:
+        address = reverse("purchases:species", args=[order.species_id])
+    else:
+        address = reverse("purchases:anywhere")
+    return f"{address}?trees={trees or order.quantity}"

@@ -20,9 +20,10 @@ from carbonsink.accounts.models import User
 from carbonsink.accounts.roles import FINANCE
 from carbonsink.errors import DomainError
 from carbonsink.states import move
-from purchases.certificates import issue_certificate
+from purchases import gifts
+from purchases.certificates import renew
 from purchases.losses import Loss
-from purchases.models import Certificate, Gift, Order, Refund, Sink, SinkRelease, Stock
+from purchases.models import Certificate, Order, Refund, Sink, SinkRelease, Stock
 from purchases.replacements import ENDED, book_back, owed, paid_by, paid_out
 
 
@@ -72,10 +73,10 @@ def give_back(
     )
     certificates = {sink.certificate_id for sink in chosen if sink.certificate_id is not None}
     _put_on_sale(order, ids)
-    for certificate in Certificate.objects.filter(pk__in=certificates).order_by("pk"):
-        _renew(order, certificate, by)
+    for certificate in Certificate.objects.filter(pk__in=certificates).select_related("order", "owner").order_by("pk"):
+        renew(certificate, list(certificate.sinks.values_list("pk", flat=True)), "trees were given back", by=by)
     _follow(order, by, reason)
-    _cancel_gifts(order)
+    gifts.cancel_beyond(order, len(_own_sinks(order)))
     return refund
 
 
@@ -160,27 +161,8 @@ def _put_on_sale(order: Order, sink_ids: list[int]) -> None:
         )
 
 
-def _renew(order: Order, former: Certificate, by: User | None) -> None:
-    """Ends a certificate and issues its successor over the trees that are left of it, if any."""
-    if order.sinks.exists():
-        move(former, Certificate.State.REPLACED, by=by, reason="trees were given back")
-        issue_certificate(order, parent=former)
-    else:
-        move(former, Certificate.State.REVOKED, by=by, reason="all trees were given back")
-
-
 def _follow(order: Order, by: User | None, reason: str) -> None:
     if not order.sinks.exists():
         move(order, Order.State.REFUNDED, by=by, reason=reason)
     elif order.state == Order.State.PAID:
         move(order, Order.State.PARTLY_REFUNDED, by=by, reason=reason)
-
-
-def _cancel_gifts(order: Order) -> None:
-    """Cancels the newest gifts that nobody has taken, as far as there are no trees left for them."""
-    left = len(_own_sinks(order))
-    for gift in order.gifts.filter(state=Gift.State.WAITING).order_by("pk"):
-        left -= gift.trees
-        if left < 0:
-            move(gift, Gift.State.CANCELLED, reason="its trees were given back")
-            left += gift.trees

@@ -18,6 +18,7 @@ from django.utils import timezone
 from carbonsink.locks import only_one
 from carbonsink.states import move
 from purchases import allocation
+from purchases.messages_to_buyers import tell_ready, tell_short
 from purchases.models import Order
 from purchases.sweeping import each
 from purchases.unpaid import hold_until
@@ -87,6 +88,7 @@ def _complete(order_id: int) -> None:
     order = _locked(order_id)
     if order.state == Order.State.ALLOCATING and order.allocated == order.quantity:
         move(order, Order.State.HELD, expires_at=hold_until(order.pays_by, timezone.now()), reason="all trees found")
+        tell_ready(order)
 
 
 def _give_up(order: Order, left: int) -> None:
@@ -100,6 +102,7 @@ def _give_up(order: Order, left: int) -> None:
         current = _locked(order.pk)
         if current.state == Order.State.ALLOCATING and not current.allocated:
             move(current, Order.State.SHORT, reason=f"only {left} trees were left")
+        tell_short(current)
 
 
 def _locked(order_id: int) -> Order:

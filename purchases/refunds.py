@@ -13,6 +13,7 @@ from carbonsink.ledger.models import Account
 from carbonsink.states import move
 from purchases.gateways import gateway
 from purchases.gateways.base import GatewayError, RefundReport, RefundRequest
+from purchases.messages_to_buyers import tell_refunded
 from purchases.models import Refund
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ def book(refund: Refund, report: RefundReport) -> None:
                     ledger.account(Account.Kind.GATEWAY, refund.payment.gateway): -refund.fen,
                 },
             )
+            tell_refunded(refund)
 
 
 def open_refunds() -> list[int]:

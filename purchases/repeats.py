@@ -5,13 +5,13 @@ from datetime import date, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.errors import DomainError
 from carbonsink.states import move
 from purchases import messages_to_buyers, portfolio
+from purchases.choices import address_again
 from purchases.links import absolute
 from purchases.models import Buyer, Order, Repeat, Tariff
 
@@ -66,27 +66,9 @@ def remind(repeat_id: int) -> None:
     if repeat.state != Repeat.State.ACTIVE or tariff is None or repeat.reminded_of == tariff.vintage:
         return
     opens_at = tariff.opens_at if tariff.opens_at > timezone.now() else None
-    messages_to_buyers.remind(repeat, tariff.vintage, again=absolute(order_again(repeat.order)), opens_at=opens_at)
+    messages_to_buyers.remind(repeat, tariff.vintage, again=absolute(address_again(repeat.order)), opens_at=opens_at)
     repeat.reminded_of = tariff.vintage
     repeat.save(update_fields=["reminded_of"])
-
-
-def order_again(order: Order) -> str:
-    """The address of the form for the same choice, with as many trees."""
-    chosen = [
-        ("tree", order.tree and order.tree.number),
-        ("household", order.household and order.household.public_id),
-        ("campaign", order.campaign and order.campaign.slug),
-        ("species", order.species and order.species.pk),
-        ("area", order.area and order.area.code),
-    ]
-    for name, value in chosen:
-        if value:
-            try:
-                return reverse(f"purchases:{name}", args=[value]) + f"?trees={order.quantity}"
-            except NoReverseMatch:
-                continue
-    return reverse("purchases:home") + f"?trees={order.quantity}"
 
 
 def to_summarise() -> list[int]:

@@ -21,8 +21,9 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line
 from carbonsink.states import move
 from purchases import losses
-from purchases.certificates import Part, reissue
+from purchases.certificates import renew
 from purchases.losses import Choice, Loss
+from purchases.messages_to_buyers import tell_replaced
 from purchases.models import Certificate, Order, Payment, Refund, Replacement, Sink, SinkRelease
 from purchases.payments import request_refund
 from purchases.proceeds import capture_reference, giveback_reference
@@ -182,12 +183,11 @@ def _renew_certificates(choice: Choice, former: dict[int, int]) -> None:
     ):
         lost = [sink_id for sink_id, whose in former.items() if whose == certificate.pk]
         sinks = list(certificate.sinks.values_list("pk", flat=True))
-        sinks += [choice.stand_ins[sink_id].pk for sink_id in lost if sink_id in choice.stand_ins]
-        if sinks:
-            part = Part(sinks, certificate.owner, certificate.holder, certificate.dedication)
-            reissue(certificate, Certificate.State.REPLACED, [part], "a tree has left")
-        else:
-            move(certificate, Certificate.State.REVOKED, reason="all trees have left")
+        new = [choice.stand_ins[sink_id].pk for sink_id in lost if sink_id in choice.stand_ins]
+        sinks += new
+        successor = renew(certificate, sinks, "a tree has left" if sinks else "all trees have left")
+        if successor is not None and new:
+            tell_replaced(successor, len(new))
 
 
 def _follow(order: Order) -> None:

@@ -17,6 +17,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move
+from purchases.messages_to_buyers import tell_refunded
 from purchases.models import ByHand, Refund, Transfer
 from purchases.transfers.numbers import names
 from purchases.transfers.rows import Row
@@ -89,6 +90,7 @@ def confirm(noted: ByHand, *, by: User | None) -> None:
         refund = noted.refund
         move(refund, Refund.State.SUCCEEDED, by=by, reason=f"bank {noted.bank_serial}")
         ledger.post(f"refund:{refund.number}", "refund", {refunds: refund.fen, _paid_from(refund): -refund.fen})
+        tell_refunded(refund)
         return
     transfer = noted.transfer
     assert transfer is not None

@@ -19,7 +19,8 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
 from purchases import checkout, orders, organisations, proceeds, replacements, ways
-from purchases.choices import left_of_choice
+from purchases.allocation import unsold_of
+from purchases.choices import address_again
 from purchases.forms import GiveBackForm, OrderForm
 from purchases.models import Buyer, Certificate, Order, Payment, Refund
 from purchases.views.paying import openid_page
@@ -86,12 +87,13 @@ def order(request: HttpRequest, token: str) -> HttpResponse:
     if found.state == Order.State.HELD:
         context |= _held(request, found)
     elif found.state == Order.State.SHORT:
-        context["left"] = left_of_choice(found)
+        context["left"] = unsold_of(found)
     elif found.state in HAS_TREES:
         context["proceeds"] = proceeds.proceeds(found)
         context["is_gift"] = found.token in request.session.get("gifts", [])
     elif found.state in (Order.State.EXPIRED, Order.State.CANCELLED):
         context["paying"] = found.payments.filter(state=Payment.State.CREATED).exclude(pay_url="", prepay_id="")
+    context["again"] = address_again(found, context.get("left"))
     context["look_again"] = _seconds_to_next_look(context)
     # The same partial serves the page and its live update.
     template = "purchases/_order_status.html" if request.htmx else "purchases/order.html"  # type: ignore[attr-defined]

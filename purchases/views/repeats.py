@@ -6,6 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from purchases import repeats
+from purchases.choices import address_again
 from purchases.models import Order, Repeat
 from purchases.portfolio import PAID
 
@@ -27,6 +28,4 @@ def repeat(request: HttpRequest, token: str) -> HttpResponse:
         elif wish not in CHANGES and wish != "start":
             raise Http404
         return redirect("purchases:repeat", order.token)
-    return render(
-        request, "purchases/repeat.html", {"order": order, "repeat": found, "again": repeats.order_again(order)}
-    )
+    return render(request, "purchases/repeat.html", {"order": order, "repeat": found, "again": address_again(order)})

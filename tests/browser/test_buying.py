@@ -9,7 +9,6 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from purchases.gateways import gateway as adapter
 from purchases.models import Certificate, Order, Organisation, Payment
 from tests import factories
 from tests.processes import wait_for
@@ -69,7 +68,6 @@ def test_a_tree_is_bought_at_the_desk_with_a_code(live_server: Any, desktop: Pag
     books.all_is_well()
 
 
-@pytest.mark.skipif("h5" not in adapter("wechatpay").products, reason="the gateway has no H5 yet")
 def test_a_tree_is_bought_on_the_phone_and_the_page_comes_back(
     live_server: Any, browser: Browser, gateway: WechatClient
 ) -> None:

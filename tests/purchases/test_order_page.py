@@ -3,7 +3,6 @@
 import html
 from collections.abc import Callable
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -287,7 +286,6 @@ def test_what_was_never_paid_cannot_be_given_back() -> None:
     assert "No trees of this order are yours any more." in client.get(address(order, "give-back")).content.decode()
 
 
-@pytest.mark.skipif(find_spec("purchases.givebacks") is None, reason="purchases.givebacks is not there yet")
 def test_a_buyer_gives_a_tree_back() -> None:
     factories.market(2)
     order, client = factories.paid_order(2), Client(headers={"accept-language": "en"})

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from carbonsink.messages.models import Message
-from purchases import repeats
+from purchases.choices import address_again
 from purchases.models import Order, Repeat, Tariff
 from purchases.tasks import remind_buyers
 from tests import factories
@@ -123,12 +123,18 @@ def test_what_no_button_says_is_404(order: Order) -> None:
     assert not Repeat.objects.exists()
 
 
-def test_a_choice_whose_page_is_not_there_leads_to_the_front_page(order: Order) -> None:
+def test_every_choice_leads_to_its_own_form(order: Order) -> None:
+    assert address_again(order) == "/areas/522633000000/?trees=2"
+    assert address_again(order, 1) == "/areas/522633000000/?trees=1"
     order.area = None
-    assert repeats.order_again(order) == "/?trees=2"
+    assert address_again(order) == "/anywhere/?trees=2"
     tree = order.sinks.all()[0].tree
-    order.tree, order.quantity = tree, 1
-    assert repeats.order_again(order) == f"/trees/{tree.number}/?trees=1"
+    order.species = tree.species
+    assert address_again(order) == f"/species/{tree.species_id}/?trees=2"
+    order.species, order.household = None, tree.household
+    assert address_again(order) == f"/households/{tree.household.public_id}/?trees=2"
+    order.tree, order.household = tree, None
+    assert address_again(order) == f"/trees/{tree.number}/"
 
 
 def test_in_january_each_contact_that_agreed_is_told_once(order: Order, to_day: Any) -> None:

@@ -21,6 +21,7 @@ class BankTransfer:
 
     code = "transfer"
     products: tuple[str, ...] = ("transfer",)
+    answer_type, accepted, refused = "text/plain", "", ""
 
     def create(self, request: PaymentRequest) -> Checkout:
         return Checkout()
@@ -37,7 +38,7 @@ class BankTransfer:
     def refund(self, request: RefundRequest) -> RefundReport:
         return RefundReport(request.number, "pending")
 
-    def query_refund(self, number: str) -> RefundReport:
+    def query_refund(self, number: str, transaction_id: str = "") -> RefundReport:
         return RefundReport(number, "pending")
 
     def fees(self, day: date) -> list[Fee]:
