@@ -125,3 +125,23 @@ def test_a_sealed_resource_opens_with_the_key_alone() -> None:
     ):  # fmt: skip
         with pytest.raises(signing.BadSignature):
             signing.unseal(**sealed(**changes))
+
+
+def test_a_published_vector_of_a_sealed_resource_opens() -> None:
+    """From WeChat Pay's own SDK: wechatpay-java, AeadAesCipherTest with the key of its TestConfig."""
+    opened = signing.unseal(
+        ciphertext="ulwSiIajGClcvcOYvOQ7+l+0PAbzzwI=",
+        nonce="uluk4a9R25RW",
+        associated_data="associatedData",
+        key=b"a7cde1ZJB1kG2e7VfTs3jQzaWizur8Gb",
+    )
+    assert opened == b"message"
+
+
+def test_the_bridge_signs_app_time_nonce_and_package() -> None:
+    found = signing.bridge(appid="wx1", prepay_id="wx2", key=KEY, timestamp=1554208460, nonce="n0nce")
+    signature = base64.b64decode(found.pop("paySign"))
+    KEY.public_key().verify(signature, b"wx1\n1554208460\nn0nce\nprepay_id=wx2\n", PKCS1v15(), SHA256())
+    assert found == {
+        "appId": "wx1", "timeStamp": "1554208460", "nonceStr": "n0nce", "package": "prepay_id=wx2", "signType": "RSA",
+    }  # fmt: skip

@@ -40,6 +40,8 @@ def test_a_bill_is_read_as_it_is_written() -> None:
     lines = [BillLine("capture", "ref1", "4200A", 600), BillLine("refund", "ref1", "4200A", 300, "back1")]
     assert read_trades(BILL.encode(), "190") == lines
     assert read_trades(b"\xef\xbb\xbf" + BILL.replace("\r\n", "\n").encode(), "190") == lines
+    # As in the example bill of WeChat Pay's own SDK (wechatpay-php, tests/fixtures/bill.ALL.csv).
+    assert read_trades(BILL.replace(SUM, "`2.0,`6.0,`3.0,`0.0,`0.04,`6.0,`3.0").encode(), "190") == lines
     # A refund that failed sent nothing back.
     assert read_trades(BILL.replace("PROCESSING", "FAIL").encode(), "190") == lines[:1]
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from django.test import Client
 
+from carbonsink.errors import DomainError
 from purchases import tasks
 from purchases.checkout import start_payment
 from purchases.gateways import offered
@@ -55,6 +56,33 @@ def test_a_phone_pays_at_the_cashier_and_comes_back(wechat: WechatClient) -> Non
     assert paid.headers["location"].replace("%20", " ") == RETURN
     tasks.ask_about_payment(payment.pk)
     assert Order.objects.get().state == "paid"
+    books.all_is_well()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("product", ["jsapi", "h5"])
+@pytest.mark.parametrize(
+    "fault", ["error_500_before", "error_500_after", "accept_then_silence", "garbage", "bad_signature", "duplicate"]
+)
+def test_a_payment_that_is_opened_badly_is_opened_again_and_paid_once(
+    wechat: WechatClient, product: str, fault: str
+) -> None:
+    held = order()
+    ask = {"product": product, "payer": "oBuyer", "payer_address": "203.0.113.9"}
+    wechat.fault(product, fault)
+    if fault != "duplicate":
+        with pytest.raises(DomainError) as silent:
+            start_payment(held, **ask)
+        assert silent.value.code == "gateway_silent"
+        opened = Payment.objects.get(product=product)
+        assert (opened.state, opened.pay_url, opened.prepay_id) == ("created", "", "")
+        assert Order.objects.get().state == "held"
+    payment = start_payment(held, **ask)
+    wechat.pay(payment.reference)
+    tasks.ask_about_payment(payment.pk)
+    assert (Order.objects.get().state, Payment.objects.get(pk=payment.pk).state) == ("paid", "captured")
+    assert Payment.objects.filter(state="captured").count() == 1
+    assert books.balances() == {"gateway": 600, "household": -600}
     books.all_is_well()
 
 

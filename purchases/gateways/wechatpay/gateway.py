@@ -173,16 +173,16 @@ class WechatPay:
         """A transaction as WeChat describes it; GatewayError("unknown") when it is not ours or not in yuan."""
         if resource["mchid"] != settings.WECHATPAY_MCHID or resource["appid"] != settings.WECHATPAY_APPID:
             raise GatewayError("unknown", "NOT_OURS", "another merchant or app")
-        state = _STATES.get(resource["trade_state"])
+        state, reference = _STATES.get(resource["trade_state"]), _text(resource, "out_trade_no")
         if state not in ("captured", "refunded"):
-            return PaymentReport(resource["out_trade_no"], state or "pending")
+            return PaymentReport(reference, state or "pending")
         amount = resource["amount"]
-        if amount["currency"] != "CNY" or type(amount["total"]) is not int or amount["total"] <= 0:
+        if amount["currency"] != "CNY" or type(amount["total"]) is not int or not 0 < amount["total"] < 10**15:
             raise GatewayError("unknown", "BAD_AMOUNT", "not an amount in fen")
         return PaymentReport(
-            reference=resource["out_trade_no"],
+            reference=reference,
             state=state,
-            transaction_id=resource["transaction_id"],
+            transaction_id=_text(resource, "transaction_id"),
             fen=amount["total"],
             captured_at=datetime.fromisoformat(resource["success_time"]),
         )
