@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure import Result, Setting
+from bench.measure import Result, Say, Setting
 from carbonsink import embedded
 
 Case = Callable[[Setting], Result]
@@ -115,11 +115,16 @@ def run(options: argparse.Namespace, servers: dict[str, str], console: Console) 
                 rounds=options.rounds,
                 directory=files,
                 databases=databases,
-                say=lambda line, name=name: console.log(f"{name}: {line}"),
+                say=_saying(console, name),
             )
             status.update(name)
             results.append(case(setting))
     return results
+
+
+def _saying(console: Console, name: str) -> Say:
+    """Says what a case has to say, with its name."""
+    return lambda line: console.log(f"{name}: {line}")
 
 
 def needs(wanted: str, other: str) -> bool:

@@ -134,8 +134,16 @@ def _change_open(tree_ids: list[int], *, is_open: bool) -> None:
 
 def current_tariff() -> Tariff | None:
     """The newest tariff whose sale is open now."""
-    now = timezone.now()
-    return Tariff.objects.filter(opens_at__lte=now, closes_at__gt=now).order_by("-vintage").first()
+    # By hand, since every order asks.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT id, vintage, price_fen, sink_kg, opens_at, closes_at, opened_at FROM purchases_tariff
+                WHERE opens_at <= %(now)s AND closes_at > %(now)s ORDER BY vintage DESC LIMIT 1""",
+            {"now": timezone.now()},
+        )
+        row = cursor.fetchone()
+    fields = ["id", "vintage", "price_fen", "sink_kg", "opens_at", "closes_at", "opened_at"]
+    return Tariff.from_db("default", fields, row) if row else None
 
 
 def unsold(vintage: int, prefix: str = "") -> int:

@@ -78,6 +78,7 @@ class Order(Stateful):
             models.CheckConstraint(
                 condition=Q(total_fen=F("quantity") * F("price_fen")), name="purchases_order_total_is_sum"
             ),
+            models.CheckConstraint(condition=Q(allocated__lte=F("quantity")), name="purchases_order_not_overfilled"),
             models.CheckConstraint(
                 condition=Q(tree__isnull=True, household__isnull=True)
                 | Q(tree__isnull=True, household__isnull=False, area__isnull=True, species__isnull=True)
