@@ -13,6 +13,7 @@ from purchases.views import (
     paying,
     portfolio,
     receipts,
+    register,
     repeats,
     wechat,
 )
@@ -48,6 +49,7 @@ urlpatterns = [
     path("c/<str:token>/certificate.pdf", certificates.certificate_pdf, name="certificate-pdf"),
     path("c/<str:token>/trees/<str:number>.pdf", certificates.tree_pdf, name="certificate-tree"),
     path("c/<str:token>/certificate.json", certificates.certificate_json, name="certificate-json"),
+    path("register/", register.register, name="register"),
     path(".well-known/certificate-keys.json", certificates.certificate_keys, name="certificate-keys"),
     path("orders/<str:token>/receipt/", receipts.receipt, name="receipt"),
     path("orders/<str:token>/receipt.pdf", receipts.receipt_pdf, name="receipt-pdf"),

@@ -7,7 +7,7 @@
 Giving a sink its first certificate, as each capture does, asks none of this.
 """
 
-from django.db import migrations
+from django.db import migrations, models
 
 FORWARD = """
 CREATE FUNCTION purchases_check_succession() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -66,4 +66,14 @@ CREATE CONSTRAINT TRIGGER purchases_certificate_retired_says_why AFTER INSERT OR
 
 class Migration(migrations.Migration):
     dependencies = [("purchases", "0006_market")]
-    operations = [migrations.RunSQL(FORWARD, migrations.RunSQL.noop)]
+    operations = [
+        migrations.AddIndex(
+            model_name="certificate",
+            index=models.Index(
+                condition=models.Q(("state", "valid"), _negated=True),
+                fields=["state", "serial"],
+                name="purchases_certificate_ended",
+            ),
+        ),
+        migrations.RunSQL(FORWARD, migrations.RunSQL.noop),
+    ]

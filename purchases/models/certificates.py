@@ -48,7 +48,10 @@ class Certificate(Stateful):
         constraints = [
             models.CheckConstraint(condition=Q(trees__gt=0, kg__gt=0), name="purchases_certificate_positive")
         ]
-        indexes = [models.Index(fields=["holder"], condition=~Q(holder=""), name="purchases_certificate_holder")]
+        indexes = [
+            models.Index(fields=["holder"], condition=~Q(holder=""), name="purchases_certificate_holder"),
+            models.Index(fields=["state", "serial"], condition=~Q(state="valid"), name="purchases_certificate_ended"),
+        ]
 
     def __str__(self) -> str:
         return self.serial

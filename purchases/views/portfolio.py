@@ -14,7 +14,6 @@ from django.views.decorators.http import require_POST, require_safe
 from carbonsink import limits
 from carbonsink.accounts.models import User
 from carbonsink.crypto import digest, mask
-from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
 from purchases import links, portfolio
 from purchases.models import Buyer, Order
@@ -103,9 +102,8 @@ def ask(request: HttpRequest, notice: str = "") -> HttpResponse:
     """Asks for a contact. The answer is the same whether we know it or not."""
 
     def act(data: dict[str, Any]) -> HttpResponse:
-        if not limits.allow("my-trees-address", client_address(request), 20, 3600):
-            raise DomainError("too_often", _("You have asked for many links. Try again in an hour."), 429)
-        if limits.allow("my-trees-contact", digest(data["contact"]), 3, 3600):
+        limits.allow("my-trees-address", client_address(request), 20, 3600)
+        if limits.is_allowed("my-trees-contact", digest(data["contact"]), 3, 3600):
             portfolio.send_link(data["contact"])
         return redirect(reverse("purchases:portfolio") + "?sent=1")
 

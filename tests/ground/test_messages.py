@@ -14,7 +14,6 @@ from django.core import mail
 from django.db import connection
 from django.utils import timezone
 
-from carbonsink import limits
 from carbonsink.locks import _SPACE, _key
 from carbonsink.messages import sending, services
 from carbonsink.messages.channels import SMS, MessageError
@@ -240,9 +239,3 @@ def test_the_demo_lays_both_into_a_folder(settings: Any, tmp_path: Path) -> None
     files = sorted((tmp_path / "mail").iterdir())
     assert len(files) == 2
     assert all(SECRET in file.read_text() for file in files)
-
-
-def test_so_often_and_not_more_each_for_himself() -> None:
-    assert [limits.allow("test", "a", 2, 3600) for _ in range(3)] == [True, True, False]
-    assert limits.allow("test", "b", 2, 3600)
-    assert limits.allow("other", "a", 2, 3600)
