@@ -9,9 +9,11 @@ Order of locks as for lost trees: the order, stock rows by primary key, sinks, t
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -71,12 +73,12 @@ def give_back(
         )
         for one in given
     )
-    certificates = {sink.certificate_id for sink in chosen if sink.certificate_id is not None}
+    certificates = {sink.certificate_id for sink in chosen}
     _put_on_sale(order, ids)
     for certificate in Certificate.objects.filter(pk__in=certificates).select_related("order", "owner").order_by("pk"):
         renew(certificate, list(certificate.sinks.values_list("pk", flat=True)), "trees were given back", by=by)
     _follow(order, by, reason)
-    gifts.cancel_beyond(order, len(_own_sinks(order)))
+    gifts.cancel_beyond(order, _own(order).count())
     return refund
 
 
@@ -99,13 +101,25 @@ def _check(order: Order, *, is_finance: bool, sponsored: bool) -> None:
         )
 
 
-def _own_sinks(order: Order) -> list[Sink]:
+class _Own(NamedTuple):
+    """What is to be known of a sink; an order may have half a million of them."""
+
+    pk: int
+    household_id: int
+    certificate_id: int
+
+
+def _own_sinks(order: Order) -> list[_Own]:
     """The order's sinks that are its buyer's to give back, those taken last first."""
-    valid = order.sinks.filter(certificate__state=Certificate.State.VALID, certificate__owner=order.buyer_id)
-    return list(valid.order_by("-rank", "-pk"))
+    rows = _own(order).order_by("-rank", "-pk").values_list("pk", "household_id", "certificate_id")
+    return [_Own(pk, home, certificate or 0) for pk, home, certificate in rows]
 
 
-def _choose(order: Order, sinks: Sequence[int] | int, *, sponsored: bool) -> list[Sink]:
+def _own(order: Order) -> QuerySet[Sink]:
+    return order.sinks.filter(certificate__state=Certificate.State.VALID, certificate__owner=order.buyer_id)
+
+
+def _choose(order: Order, sinks: Sequence[int] | int, *, sponsored: bool) -> list[_Own]:
     """The sinks to be given back; of so many, those whose households have not been paid come first."""
     own = _own_sinks(order)
     if isinstance(sinks, int):
@@ -139,7 +153,7 @@ def _not_yours(left: int) -> DomainError:
     )
 
 
-def _unsettled(order: Order, sinks: list[Sink]) -> list[Sink]:
+def _unsettled(order: Order, sinks: list[_Own]) -> list[_Own]:
     """Those of the sinks whose household is still owed the order's money, as far as one can tell without a lock."""
     _entries, unsettled = owed(paid_by(order), {sink.pk: sink.household_id for sink in sinks})
     return [sink for sink in sinks if sink.pk in unsettled]

@@ -13,7 +13,7 @@ from carbonsink.accounts import roles
 from carbonsink.accounts.forms import SignInForm
 
 View = Callable[..., HttpResponse]
-HOMES = {roles.OFFICER: "trees:officer", roles.REVIEWER: "trees:review", roles.FINANCE: "admin:index"}
+HOMES = {roles.OFFICER: "trees:officer", roles.REVIEWER: "trees:review", roles.FINANCE: "purchases:finance-transfers"}
 
 
 def role_required(*wanted: str) -> Callable[[View], View]:

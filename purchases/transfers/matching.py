@@ -65,6 +65,8 @@ def look_at(transfer_id: int) -> bool:
     if transfer.state != Transfer.State.WAITING:
         return False
     named = orders_named(transfer.remittance)
+    if len(named) == 1 and named[0].state == Order.State.ALLOCATING:
+        return False  # A large order is being put together: the sweep looks again.
     why = _why(transfer, named)
     if not why:
         try:

@@ -124,7 +124,7 @@ def test_counting_failures_stores_no_phone_email_or_password(english: Client, of
 @pytest.mark.parametrize(
     ("role", "home"),
     [
-        (roles.OFFICER, "/officer/"), (roles.REVIEWER, "/review/"), (roles.FINANCE, "/admin/"),
+        (roles.OFFICER, "/officer/"), (roles.REVIEWER, "/review/"), (roles.FINANCE, "/finance/transfers/"),
         (roles.ADMINISTRATOR, "/admin/"), (roles.BUYER, "/"),
     ],
 )  # fmt: skip
