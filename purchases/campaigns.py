@@ -150,7 +150,7 @@ def _organisation(code: str, kind: str, name: str) -> Organisation | None:
         return known
     organisation = Organisation(code=code, kind=kind, name=name)
     try:
-        organisation.full_clean()
+        organisation.full_clean(exclude=["checked_by", "checked_at"])
     except ValidationError as error:
         raise DomainError(
             "bad_organisation",

@@ -18,7 +18,7 @@ PAGE = 12
 HOUSEHOLDS = 24
 # More than any household has trees.
 _LAST_RANK = 2**15
-_CURSOR = re.compile(r"-?\d{1,18}(\.-?\d{1,18})*")
+_CURSOR = re.compile(r"-?[0-9]{1,18}(\.-?[0-9]{1,18})*")
 
 
 @dataclass(frozen=True)
