@@ -177,13 +177,12 @@ def expire_order(order: Order, reason: str = "not paid in time") -> None:
 
 @transaction.atomic
 def cancel_order(order: Order) -> Order:
-    """Lets the buyer give up a held order at once; its open payments are closed by the sweep. Once cancelled it stays
-    so. DomainError("wrong_state") for one that is not held any more."""
-    current = Order.objects.select_for_update().get(pk=order.pk)
-    if current.state != Order.State.CANCELLED:
-        move(current, Order.State.CANCELLED, reason="given up by the buyer")
-        release_sinks(current)
-    return current
+    """The buyer gives up a held order at once: its sinks are for sale again. DomainError("wrong_state") when it is not
+    held any more, or not yet; a payment that arrives nevertheless goes back."""
+    order = Order.objects.select_for_update().get(pk=order.pk)
+    move(order, Order.State.CANCELLED, reason="given up by the buyer")
+    release_sinks(order)
+    return order
 
 
 def over() -> list[int]:

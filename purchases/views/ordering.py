@@ -128,7 +128,7 @@ def _held(request: HttpRequest, found: Order) -> dict[str, Any]:
         "ended": payment is None
         and newest is not None
         and newest.state in (Payment.State.FAILED, Payment.State.CLOSED),
-        "press": (alone == "native" and not others) or (alone == "jsapi" and not openid and "press" in request.GET),
+        "press": alone == "native" or (alone == "jsapi" and not openid and "press" in request.GET),
         "waited": waited,
         "since": int(timezone.now().timestamp()) - waited if waited is not None else None,
     }
@@ -182,7 +182,7 @@ def give_back(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Order.objects.select_related("buyer"), token=token)
     mine = found.certificates.filter(owner=found.buyer_id)
     trees = mine.filter(state=Certificate.State.VALID).aggregate(n=Sum("trees", default=0))["n"]
-    last_day = timezone.localdate(found.paid_at) + timedelta(days=settings.REFUND_DAYS) if found.paid_at else None
+    until = found.paid_at + timedelta(days=settings.REFUND_DAYS) if found.paid_at else None
     money = proceeds.proceeds(found)
 
     def act(data: dict[str, Any]) -> HttpResponse:
@@ -200,8 +200,8 @@ def give_back(request: HttpRequest, token: str) -> HttpResponse:
         act,
         order=found,
         trees=trees,
-        last_day=last_day,
-        too_late=last_day is not None and timezone.localdate() > last_day,
+        until=until,
+        too_late=until is not None and timezone.now() > until,
         retired=mine.filter(state=Certificate.State.RETIRED).exists(),
         gone_fen=money.on_the_way_fen + money.arrived_fen,
     )

@@ -44,11 +44,14 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
             raise checkout.not_payable()
         if order.pays_by == Order.PaysBy.TRANSFER:
             raise DomainError("not_offered", _("This order is paid by bank transfer."))
+        openid = request.session.get("wechat_openid", "")
+        if way.product == "jsapi" and not openid:
+            raise DomainError("no_openid", _("WeChat has not said who pays yet. Choose WeChat Pay again."))
         checkout.start_payment(
             order,
             gateway_code=way.gateway,
             product=way.product,
-            payer=request.session.get("wechat_openid", "") if way.product == "jsapi" else "",
+            payer=openid if way.product == "jsapi" else "",
             payer_address=client_address(request).partition("/")[0],
             return_url=f"{settings.PUBLIC_BASE_URL}{page}?back=1",
         )

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from carbonsink.states import move
-from purchases.models import Order, Refund
+from purchases import orders
+from purchases.models import Campaign, Order, Refund
 from tests import factories
 from tests.purchases import books, order_world, paper
 from tests.purchases.paper import DESKTOP, PHONE, Paper
@@ -266,7 +267,7 @@ def test_trees_can_be_given_back_only_while_that_may_be(later: Callable[..., Non
     assert "Choose at least one tree." in refused.content.decode()
     assert "Tick that you know this." in refused.content.decode()
     later(days=settings.REFUND_DAYS + 1)
-    assert "That day is over." in client.get(address(order, "give-back")).content.decode()
+    assert "That time is over." in client.get(address(order, "give-back")).content.decode()
     assert not Refund.objects.exists()
     books.all_is_well()
 
@@ -277,6 +278,35 @@ def test_the_clock_of_an_order_about_to_end_says_at_least_a_minute(later: Callab
     later(minutes=14, seconds=50)
     assert "1 minute, until " in page(order)
     assert order.expires_at - timezone.now() < timedelta(seconds=11)
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ("household", "2 trees of 石*妹 in 登岜村"),
+        ("species", "Chinese fir"),
+        ("anywhere", "2 trees of the households that have sold least"),
+        ("campaign", "Trees for the school"),
+    ],
+)
+def test_what_was_chosen_is_told_for_each_choice(choice: str, says: str) -> None:
+    (owner,) = factories.market(2)
+    order = order_world.fresh()
+    species = owner.trees.earliest("pk").species
+    today = timezone.localdate()
+    campaign = Campaign(slug="school", title="Trees for the school", target_trees=9, begins_on=today, ends_on=today)
+    values: dict[str, Any] = {
+        "household": {"household": owner}, "species": {"species": species}, "anywhere": {}, "campaign": {},
+    }[choice]  # fmt: skip
+    if choice == "campaign":
+        campaign.contact = "school@example.org"
+        campaign.save()
+        values = {"campaign": campaign}
+    Order.objects.filter(pk=order.pk).update(area=None, **values)
+    assert says.replace("石*妹", owner.masked_name) in page(order)
+    # Also when it is over, with a way to choose again.
+    orders.cancel_order(order)
+    assert "Order again" in page(order)
 
 
 def test_what_was_never_paid_cannot_be_given_back() -> None:

@@ -186,6 +186,14 @@ def test_inside_wechat_the_bridge_gets_what_was_signed_for_this_payer(gateways: 
     assert f'data-back="{address(order)}?back=1"' in page
 
 
+def test_inside_wechat_nothing_is_opened_for_nobody(gateways: type[Paper]) -> None:
+    order, client = held(), browser(WECHAT)
+    page = client.post(address(order, "order-pay"), {"way": "wechatpay.jsapi"}, follow=True).content.decode()
+    assert "WeChat has not said who pays yet." in page
+    assert gateways.asked == []
+    assert not Payment.objects.exists()
+
+
 def test_where_one_code_is_all_there_is_the_page_presses_the_button_once(gateways: type[Paper], settings: Any) -> None:
     order, client = held(), browser()
     assert "data-press" not in client.get(address(order)).content.decode()
