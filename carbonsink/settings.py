@@ -14,7 +14,9 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
+from carbonsink.buckets import storages
 from carbonsink.logs import LOGGING as LOGGING
+from carbonsink.theme import UNFOLD as UNFOLD
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -220,39 +222,7 @@ STATIC_STORAGE = {
     "demo": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
     "test": "django.contrib.staticfiles.storage.StaticFilesStorage",
 }
-STORAGES = {
-    # Public pictures: re-encoded, without metadata.
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": MEDIA_ROOT / "public"},
-    },
-    # Evidence: originals, never served.
-    "evidence": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": MEDIA_ROOT / "evidence", "base_url": None, "file_permissions_mode": 0o600},
-    },
-    "staticfiles": {"BACKEND": STATIC_STORAGE[DEPLOYMENT]},
-}
-# Instead of folders, two buckets of a store that speaks S3; both private. boto3 is only loaded where they are set.
-S3_BUCKETS = {"default": env.str("S3_BUCKET_PICTURES", ""), "evidence": env.str("S3_BUCKET_EVIDENCE", "")}
-S3_OPTIONS = {
-    "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
-    "region_name": env.str("S3_REGION", "") or None,
-    "access_key": env.str("S3_ACCESS_KEY_ID", "") or None,
-    "secret_key": env.str("S3_SECRET_ACCESS_KEY", "") or None,
-    "addressing_style": env.str("S3_ADDRESSING_STYLE", "auto", validate=validate.OneOf(["auto", "path", "virtual"])),
-    "signature_version": "s3v4",
-    "file_overwrite": True,  # Names tell the content, or are random.
-    "querystring_expire": 300,
-}
-if any(S3_BUCKETS.values()):
-    if not all(S3_BUCKETS.values()) or len(set(S3_BUCKETS.values())) == 1:
-        raise ImproperlyConfigured("S3_BUCKET_PICTURES and S3_BUCKET_EVIDENCE must be two buckets; see .env.example.")
-    for alias, backend in (
-        ("default", "carbonsink.files.PublicPictures"),
-        ("evidence", "storages.backends.s3.S3Storage"),
-    ):
-        STORAGES[alias] = {"BACKEND": backend, "OPTIONS": {"bucket_name": S3_BUCKETS[alias], **S3_OPTIONS}}
+STORAGES = storages(env, MEDIA_ROOT, STATIC_STORAGE[DEPLOYMENT])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # A photo with its form; a longer request is refused before it is read.
@@ -413,20 +383,6 @@ EMAIL_TIMEOUT = OUTSIDE_TIMEOUT_SECONDS
 SMS_PROVIDER = env.str("SMS_PROVIDER", "folder" if MESSAGES_FOLDER else "console")
 # Buyers who asked for it are reminded so many days before their certificate's year ends.
 REMIND_DAYS = env.int("REMIND_DAYS", 30)
-
-UNFOLD = {
-    "SITE_TITLE": "单株碳汇",
-    "SITE_HEADER": "单株碳汇",
-    "SITE_SYMBOL": "park",
-    "SITE_URL": "/",
-    "COLORS": {
-        "primary": {
-            "50": "#f0f7f2", "100": "#dcebe1", "200": "#bcd8c6", "300": "#8fbda0", "400": "#5c9c75",
-            "500": "#3a7f57", "600": "#2a6644", "700": "#225238", "800": "#1d422e", "900": "#163527",
-            "950": "#0b1e16",
-        }
-    },
-}  # fmt: skip
 
 CERTIFICATE_KEY_FILE = env.str("CERTIFICATE_KEY_FILE", "")
 CERTIFICATE_FORMER_KEYS: list[str] = env.list("CERTIFICATE_FORMER_KEYS", [])

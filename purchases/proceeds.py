@@ -1,5 +1,6 @@
 """Where the money of an order is, read from the ledger alone: waiting, on its way, or arrived."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -130,10 +131,10 @@ def shares(sinks: QuerySet[Sink]) -> list[Share]:
 
 def summed(parts: Iterable[Share]) -> Proceeds:
     """The sums of some shares."""
-    fen: dict[str, int] = {}
+    fen: Counter[str] = Counter()
     for part in parts:
-        fen[part.state] = fen.get(part.state, 0) + part.fen
-    return Proceeds(fen.get("waiting", 0), fen.get("on_the_way", 0), fen.get("arrived", 0))
+        fen.update({part.state: part.fen})
+    return Proceeds(fen["waiting"], fen["on_the_way"], fen["arrived"])
 
 
 def _lines_of(sinks: QuerySet[Sink], orders: set[int]) -> dict[tuple[int, int], int]:

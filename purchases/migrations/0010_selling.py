@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('purchases', '0006_market'),
+        ('purchases', '0009_giving'),
         ('trees', '0011_looked_at_imports'),
     ]
 

@@ -1,0 +1,17 @@
+"""How the admin looks: our name and our green."""
+
+from typing import Any
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "单株碳汇",
+    "SITE_HEADER": "单株碳汇",
+    "SITE_SYMBOL": "park",
+    "SITE_URL": "/",
+    "COLORS": {
+        "primary": {
+            "50": "#f0f7f2", "100": "#dcebe1", "200": "#bcd8c6", "300": "#8fbda0", "400": "#5c9c75",
+            "500": "#3a7f57", "600": "#2a6644", "700": "#225238", "800": "#1d422e", "900": "#163527",
+            "950": "#0b1e16",
+        }
+    },
+}  # fmt: skip
