@@ -86,9 +86,9 @@ class Notifier:
 
     def __init__(self, store: Store, manner: Manner, faults: FaultBoard, scale: float) -> None:
         self._store, self._manner, self._faults, self._scale = store, manner, faults, scale
-        self._client = httpx.Client(
-            timeout=ANSWER_SECONDS, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
+        # No connection is kept: the merchant's server would keep a thread for it.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False, limits=limits)
         self._bell = threading.Condition()
         self._in_flight: set[str] = set()
         self._stopping = False

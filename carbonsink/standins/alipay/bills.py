@@ -2,6 +2,7 @@
 in a tab, remarks begin with #. Unlike the real one, a bill is there for any day up to now.
 """
 
+import csv
 import io
 import json
 import secrets
@@ -47,7 +48,7 @@ def offer(db: sqlite3.Connection, kind: str, day: date) -> str:
         f"#起始日期：[{period[0]}]   终止日期：[{period[1]}]",
         f"#{'-' * 41}{title}列表{'-' * 40}",
         columns,
-        *(",".join(row) for row in rows),
+        *(_line(row) for row in rows),
         f"#{'-' * 41}{title}列表结束{'-' * 36}",
         *totals,
         f"#导出时间：[{datetime.now(CHINA):%Y年%m月%d日 %H:%M:%S}]",
@@ -108,13 +109,19 @@ def _flows(db: sqlite3.Connection, day: date) -> tuple[list[list[str]], list[str
             yuan(row["balance_fen"]),
             "支付宝",
             row["kind"],
-            row["note"].replace(",", "，"),
+            row["note"],
         ]
         for row in flows
     ]
     out = [row["fen"] for row in flows if row["fen"] < 0]
     into = [row["fen"] for row in flows if row["fen"] > 0]
     return rows, [f"#支出合计：{len(out)}笔，共{yuan(sum(out))}元", f"#收入合计：{len(into)}笔，共{yuan(sum(into))}元"]
+
+
+def _line(values: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
 
 
 def _bounds(day: date) -> tuple[float, float]:
