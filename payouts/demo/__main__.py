@@ -96,7 +96,9 @@ def _start(platform: Platform, console: Console, *, with_world: bool) -> list[di
     for server in platform.servers.running:
         console.print(f"{server.name} {server.version} runs on port {server.port}, log {_short(server.log)}")
     standins = platform.start_standins()
-    console.print(f"Stand-ins: bank {standins['bank']}, WeChat Pay {standins['wechatpay']}")
+    console.print(
+        f"Stand-ins: bank {standins['bank']}, WeChat Pay {standins['wechatpay']}, Alipay {standins['alipay']}"
+    )
     platform.set_environment(standins)
     people: list[dict[str, str]] = []
     with platform.collecting_static(console.print):
@@ -133,6 +135,7 @@ def _card(platform: Platform, people: list[dict[str, str]]) -> Panel:
     addresses.add_row("Admin", f"{platform.url}/admin/")
     addresses.add_row("Bank (stand-in)", platform.environment["STANDIN_BANK_URL"])
     addresses.add_row("WeChat Pay (stand-in)", platform.environment["WECHATPAY_BASE_URL"])
+    addresses.add_row("Alipay (stand-in)", platform.environment["ALIPAY_GATEWAY_URL"].removesuffix("/gateway.do"))
     addresses.add_row("manage.py", f". {_short(platform.directory / environment.EXPORTS)}")
     addresses.add_row("E-mails and SMS", _short(platform.directory / "mail"))
     addresses.add_row("Logs", _short(platform.directory / "logs"))

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from carbonsink.accounts import roles
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
 from carbonsink.states import StateChange, move
 from payouts import sending, statements, tasks
 from payouts.banks import bank as channel
@@ -56,8 +58,10 @@ def sent_payout(bank: BankClient, fen: int = 300) -> Payout:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_rows_are_booked_once_and_by_what_they_are(bank: BankClient, settings: Any) -> None:
-    (gateway,) = settings.GATEWAY_SETTLEMENT_NAMES
+@pytest.mark.parametrize(
+    ("gateway", "code"), [("财付通支付科技有限公司", "wechatpay"), ("支付宝（中国）网络技术有限公司", "alipay")]
+)
+def test_rows_are_booked_once_and_by_what_they_are(bank: BankClient, settings: Any, gateway: str, code: str) -> None:
     credit(bank, 900, gateway)
     credit(bank, 500, settings.SPONSOR_NAMES[0])
     assert statements.import_statement() == 2
@@ -67,6 +71,7 @@ def test_rows_are_booked_once_and_by_what_they_are(bank: BankClient, settings: A
     credit(bank, 1, gateway)
     assert statements.import_statement() == 1
     assert books.balances() == {"escrow": 1401, "gateway": -901, "sponsor": -500}
+    assert ledger.balance(ledger.account(Account.Kind.GATEWAY, code)) == -901
     books.all_is_well()
 
 
