@@ -92,9 +92,9 @@ def folded(alipay: Alipay, payment: Payment) -> Form:
 
 
 def hidden(alipay: Alipay, payment: Payment) -> Form:
-    """An amount within the words of a seller, which Alipay signed, and the real one folded away."""
-    found = alipay.genuine(payment, subject="x&total_amount=6.00", total_amount="0.01")
-    return found | {"subject": "x", "total_amount": "6.00&total_amount=0.01"}
+    """An amount within words that Alipay signed, and the real one folded away: to the letter what was signed."""
+    found = alipay.genuine(payment, subject="x&total_amount=6.00&total_x=1", total_amount="0.01")
+    return found | {"subject": "x", "total_amount": "6.00", "total_x": "1&total_amount=0.01"}
 
 
 FORGED: dict[str, Callable[[Alipay, Payment], Form | bytes]] = {
