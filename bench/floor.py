@@ -46,12 +46,19 @@ def place(connection: psycopg.Connection, trees: int) -> int:
         names = [secrets.token_hex(6), secrets.token_urlsafe(16), buyer, VINTAGE, trees, trees, PRICE_FEN, SINK_KG]
         hashes = [secrets.token_hex(32), secrets.token_hex(32)]
         order = _one(cursor, _ORDER, [*names, trees * PRICE_FEN, *hashes])
-        cursor.execute(_LOCK_FEW if trees == 1 else _LOCK, [VINTAGE, trees])
-        takes = water_fill([Level(*row) for row in cursor.fetchall()], trees)
+        lock = _LOCK_FEW if trees == 1 else _LOCK
+        levels = _levels(cursor, lock, trees) or _levels(cursor, lock.replace("SKIP LOCKED", ""), trees)
+        takes = water_fill(levels, trees)
         cursor.execute(_TAKE, [list(takes), list(takes.values()), VINTAGE, order, VINTAGE])
         if cursor.rowcount != trees:
             raise RuntimeError(f"{cursor.rowcount} trees instead of {trees}")
     return order
+
+
+def _levels(cursor: psycopg.Cursor, lock: str, trees: int) -> list[Level]:
+    """The households that were locked; none when everybody else has them all."""
+    cursor.execute(lock, [VINTAGE, trees])
+    return [Level(*row) for row in cursor.fetchall()]
 
 
 def ask_for_payment(connection: psycopg.Connection, order: int) -> str:

@@ -5,6 +5,7 @@ A model with states inherits `Stateful` and lists its allowed moves in `MOVES`. 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -93,7 +94,9 @@ def move_many(
         INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, by_id, reason, at)
         SELECT %s, pk, from_state, %s, %s, %s, %s FROM changed ORDER BY pk
         RETURNING object_id, from_state"""  # noqa: S608
-    with transaction.atomic(), connection.cursor() as cursor:
+    concerned = [(sources, do) for listened, states, sources, do in _listeners if listened is model and to in states]
+    # One statement needs no transaction of its own; what listeners do goes with it.
+    with transaction.atomic() if concerned else nullcontext(), connection.cursor() as cursor:
         cursor.execute(
             sql,
             [
@@ -108,11 +111,10 @@ def move_many(
             ],
         )
         moved = cursor.fetchall()
-        for listened, states, sources, do in _listeners:
-            if listened is model and to in states:
-                heard = [pk for pk, before in moved if not sources or before in sources]
-                if heard:
-                    do(heard, to)
+        for sources, do in concerned:
+            heard = [pk for pk, before in moved if not sources or before in sources]
+            if heard:
+                do(heard, to)
     return [pk for pk, _before in moved]
 
 

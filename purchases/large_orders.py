@@ -23,7 +23,7 @@ from purchases.models import Order
 from purchases.sweeping import each
 from purchases.unpaid import hold_until
 
-CHUNK_TREES = 5_000
+CHUNK_TREES = 2_500
 
 
 def waiting() -> list[int]:

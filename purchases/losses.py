@@ -83,6 +83,13 @@ def losses_of(order: Order) -> list[Loss]:
         return [Loss(*row) for row in cursor.fetchall()]
 
 
+def has_losses(order_id: int) -> bool:
+    """Whether an order has a sink of a tree that has left."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {LOST} AND o.id = %s LIMIT 1", [order_id])
+        return cursor.fetchone() is not None
+
+
 def choose(order: Order) -> Choice:
     """Locks the stock and the sinks that stand in for the order's losses; the caller has locked the order.
 

@@ -3,12 +3,14 @@
 A capture is booked in one transaction, whoever reports it first: the notification, the sweeper or the buyer's page.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,7 +23,7 @@ from purchases.allocation import take_sinks
 from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
 from purchases.gateways.base import PaymentReport
-from purchases.losses import settle_unpaid
+from purchases.losses import has_losses, settle_unpaid
 from purchases.messages_to_buyers import tell_paid
 from purchases.models import Notification, Order, Payment, Refund
 
@@ -39,18 +41,12 @@ def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> 
 
     Raises NotificationRefused for one that is not authentic; nothing is stored of it.
     """
-    from purchases.tasks import book_notification
+    from purchases.tasks import book_notifications
 
     report = gateway(code).read_notification(headers, body, timezone.now())
     kept = {name: value for name, value in headers.items() if name.lower().startswith("wechatpay-")}
-    payment = (
-        Payment.objects.select_related("order").filter(gateway=code, reference=report.payment.reference).first()
-        if report.payment
-        else None
-    )
-    notification, _made = Notification.objects.get_or_create(
-        gateway=code, event_id=report.event_id, defaults={"headers": kept, "body": body, "payment": payment}
-    )
+    payment = _payment_of(code, report.payment.reference) if report.payment else None
+    _store(code, report.event_id, kept, body, payment)
     if report.payment is None:
         return
     if payment is None:
@@ -59,29 +55,45 @@ def receive_notification(code: str, headers: Mapping[str, str], body: bytes) -> 
     if report.payment.state not in ("captured", "refunded"):
         return
     is_open = payment.state in (Payment.State.CREATED, Payment.State.CLOSED)
-    if is_open and payment.order.quantity > BOOKED_AT_ONCE_TREES:
-        transaction.on_commit(lambda: book_notification.delay(notification.pk), robust=True)
+    if is_open and payment.trees > BOOKED_AT_ONCE_TREES:  # type: ignore[attr-defined]
+        transaction.on_commit(lambda: book_notifications.delay(payment.pk), robust=True)
     else:
         book_capture(payment, report.payment)
 
 
-def book_stored(notification_id: int) -> None:
-    """Books what a stored notification says, read again as it was at the time it came."""
-    stored = Notification.objects.select_related("payment").get(pk=notification_id)
-    report = gateway(stored.gateway).read_notification(stored.headers, bytes(stored.body), stored.received_at)
-    if stored.payment and report.payment and report.payment.state in ("captured", "refunded"):
-        book_capture(stored.payment, report.payment)
+def _payment_of(code: str, reference: str) -> Payment | None:
+    payments = Payment.objects.annotate(trees=F("order__quantity")).order_by()
+    return payments.filter(gateway=code, reference=reference).first()
+
+
+def _store(code: str, event_id: str, headers: dict[str, str], body: bytes, payment: Payment | None) -> None:
+    """Keeps a notification as it came; the same event once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO purchases_notification (gateway, event_id, headers, body, payment_id, received_at)
+               VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (gateway, event_id) DO NOTHING""",
+            [code, event_id, json.dumps(headers), body, payment.pk if payment else None, timezone.now()],
+        )
+
+
+def book_stored(payment_id: int) -> None:
+    """Books what the stored notifications of a payment say, each read again as it was at the time it came."""
+    payment = Payment.objects.get(pk=payment_id)
+    for stored in payment.notifications.order_by("pk"):
+        report = gateway(stored.gateway).read_notification(stored.headers, bytes(stored.body), stored.received_at)
+        if report.payment and report.payment.state in ("captured", "refunded"):
+            book_capture(payment, report.payment)
 
 
 def unbooked_notifications() -> list[int]:
-    """Stored notifications of large orders whose payment is still open, oldest first: perhaps nobody has booked them.
-    One that says nothing of a capture is looked at for a day; after that only the gateway is asked."""
-    open_ones = Notification.objects.filter(
+    """Open payments of large orders of which there are stored notifications: perhaps nobody has booked them. One that
+    says nothing of a capture is looked at for a day; after that only the gateway is asked."""
+    found = Notification.objects.filter(
         payment__state__in=[Payment.State.CREATED, Payment.State.CLOSED],
         payment__order__quantity__gt=BOOKED_AT_ONCE_TREES,
         received_at__gt=timezone.now() - NOTIFICATIONS_KEPT_BUSY,
     )
-    return list(open_ones.order_by("pk").values_list("pk", flat=True)[:100])
+    return list(found.order_by("payment").values_list("payment", flat=True).distinct()[:100])
 
 
 def book_stray(code: str, report: PaymentReport) -> None:
@@ -95,7 +107,8 @@ def book_stray(code: str, report: PaymentReport) -> None:
 
 def book_capture(payment: Payment, report: PaymentReport) -> None:
     """Books a capture exactly once, with the order's fate and certificate, in one transaction."""
-    settle_unpaid(payment.order_id)  # So that nobody pays for a tree that is known to have left.
+    if has_losses(payment.order_id):
+        settle_unpaid(payment.order_id)  # So that nobody pays for a tree that is known to have left.
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=payment.order_id)
         payment = Payment.objects.select_for_update().get(pk=payment.pk)

@@ -55,9 +55,9 @@ def allocate_orders() -> None:
 
 
 @shared_task
-def book_notification(notification_id: int) -> None:
+def book_notifications(payment_id: int) -> None:
     """Books a large order's capture after the gateway had its answer. Twice does no harm: a capture is booked once."""
-    payments.book_stored(notification_id)
+    payments.book_stored(payment_id)
 
 
 @shared_task

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.cache import cache
+from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from carbonsink.standins import keys
@@ -38,6 +39,12 @@ def ledger_can_be_flushed() -> Iterator[None]:
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
     yield
     DatabaseOperations.execute_sql_flush = truncate  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def connections_end_with_their_request() -> None:
+    """Else a thread of a live server keeps its own open, and the test database cannot be dropped."""
+    connections.settings["default"]["CONN_MAX_AGE"] = 0
 
 
 @pytest.fixture(scope="session")

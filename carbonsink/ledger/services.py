@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import IntegrityError, connection, models, transaction
+from django.db import connection, models
 from django.db.models import Sum
+from django.utils import timezone
 
 from carbonsink.ledger.models import Account, Entry, Line, Settlement
 
@@ -61,17 +62,25 @@ def post_with(reference: str, kind: str, amounts: Mapping[Account, int], query: 
 
 
 def _write(reference: str, kind: str, lines: list[tuple[int, int]], more: str, params: list[Any]) -> Entry:
-    with transaction.atomic(), connection.cursor() as cursor:
-        try:
-            entry = Entry.objects.create(reference=reference, kind=kind)
-        except IntegrityError as error:
-            raise AlreadyPosted(reference) from error
+    """Entry and lines by one statement; a reference that is used already writes nothing."""
+    at = timezone.now()
+    with connection.cursor() as cursor:
         cursor.execute(
-            f"""INSERT INTO ledger_line (entry_id, account_id, fen) SELECT %s, t.account_id, t.fen FROM (
-                    SELECT * FROM unnest(%s::bigint[], %s::bigint[]) {more}) t(account_id, fen)""",  # noqa: S608
-            [entry.pk, [pk for pk, _ in lines], [fen for _, fen in lines], *params],
+            f"""WITH entry AS (
+                    INSERT INTO ledger_entry (reference, kind, at) VALUES (%s, %s, %s)
+                    ON CONFLICT (reference) DO NOTHING RETURNING id
+                ), lines AS (
+                    INSERT INTO ledger_line (entry_id, account_id, fen)
+                    SELECT entry.id, t.account_id, t.fen FROM entry, (
+                           SELECT * FROM unnest(%s::bigint[], %s::bigint[]) {more}) t(account_id, fen)
+                )
+                SELECT id FROM entry""",  # noqa: S608 - the query is ours
+            [reference, kind, at, [pk for pk, _ in lines], [fen for _, fen in lines], *params],
         )
-    return entry
+        row = cursor.fetchone()
+    if row is None:
+        raise AlreadyPosted(reference)
+    return Entry(pk=row[0], reference=reference, kind=kind, at=at)
 
 
 def balance(*accounts: Account) -> int:

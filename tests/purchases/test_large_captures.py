@@ -25,9 +25,9 @@ def more_than_one_tree_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The notifications that the worker was told of; nobody works here but the test."""
+    """The payments that the worker was told of; nobody works here but the test."""
     told: list[int] = []
-    monkeypatch.setattr(tasks.book_notification, "delay", told.append)
+    monkeypatch.setattr(tasks.book_notifications, "delay", told.append)
     return told
 
 
@@ -57,11 +57,11 @@ def test_it_is_stored_answered_and_booked_by_the_task(wechatpay: Wechat, rung: l
     assert deliver(*sent).status_code == 200
     assert Order.objects.get().state == "held"
     assert books.lines() == []
-    assert rung == [Notification.objects.get().pk]
-    tasks.book_notification(rung[0])
+    assert rung == [Notification.objects.get().payment_id]
+    tasks.book_notifications(rung[0])
     is_booked()
     # The task again, the event again, another event: all the same.
-    tasks.book_notification(rung[0])
+    tasks.book_notifications(rung[0])
     assert deliver(*sent).status_code == 200
     assert deliver(*wechatpay.genuine(Payment.objects.get())).status_code == 200
     is_booked()
@@ -83,7 +83,7 @@ def test_the_answer_does_not_depend_on_the_bell(wechatpay: Wechat, monkeypatch: 
     def nobody_there(_pk: int) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(tasks.book_notification, "delay", nobody_there)
+    monkeypatch.setattr(tasks.book_notifications, "delay", nobody_there)
     assert deliver(*wechatpay.genuine(held())).status_code == 200
     tasks.sweep()
     is_booked()
@@ -92,7 +92,7 @@ def test_the_answer_does_not_depend_on_the_bell(wechatpay: Wechat, monkeypatch: 
 @pytest.mark.django_db(transaction=True)
 def test_task_and_sweep_at_once_book_it_once(wechatpay: Wechat, rung: list[int]) -> None:
     assert deliver(*wechatpay.genuine(held())).status_code == 200
-    outcomes = at_once(tasks.sweep, *[lambda: tasks.book_notification(rung[0])] * 4)
+    outcomes = at_once(tasks.sweep, *[lambda: tasks.book_notifications(rung[0])] * 4)
     assert outcomes == [None] * 5
     is_booked()
 
@@ -111,8 +111,8 @@ def test_it_is_late_when_the_order_expired_before_it_came(
     assert deliver(*wechatpay.genuine(payment)).status_code in (200, 401)  # The test's clock is ahead of the signer's.
     body = wechatpay.genuine(payment)[1]
     assert deliver(wechatpay.headers(body, at=16 * 60), body).status_code == 200
-    for notification_id in payments.unbooked_notifications():
-        payments.book_stored(notification_id)
+    for payment_id in payments.unbooked_notifications():
+        payments.book_stored(payment_id)
     is_booked()
 
 

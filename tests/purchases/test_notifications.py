@@ -360,14 +360,15 @@ def test_the_stand_in_gateway_may_repeat_itself(live_server: Any, settings: Any,
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("fault", ["duplicate", "garbage", "bad_signature"])
 def test_faults_of_the_stand_ins_notification_change_nothing(
-    live_server: Any, settings: Any, wechat: WechatClient, fault: str
+    live_server: Any, settings: Any, gateway: WechatClient, fault: str
 ) -> None:
+    # A stand-in of its own: what other tests left with a shared one would use up the fault.
     settings.PUBLIC_BASE_URL = live_server.url
-    wechat.fault("notification", fault)
+    gateway.fault("notification", fault)
     payment = start_payment(held().order)
-    wechat.pay(payment.reference)
-    wait_for(lambda: wechat.notification(payment.reference)["state"] == "delivered")
-    deliveries = [one["status"] for one in wechat.notification(payment.reference)["deliveries"]]
+    gateway.pay(payment.reference)
+    wait_for(lambda: gateway.notification(payment.reference)["state"] == "delivered")
+    deliveries = [one["status"] for one in gateway.notification(payment.reference)["deliveries"]]
     assert deliveries == {"duplicate": [401, 200, 200]}.get(fault, [401, 401, 200])
     booked_once()
 
