@@ -41,16 +41,19 @@ def sheet_layout(facts: Facts, words: Words, tree: Tree) -> list[Line | Rule]:
         *[_row(name, fonts.drawable(value)) for name, value in rows if value],
     ]
     if facts.retired:
-        blocks.append(block(facts.retired, (26, 24, 22, 20), 5, colour=GOLD, weight="Bold"))
+        blocks.append(block(facts.retired, (26, 24, 22, 20, 18), 4, colour=GOLD, weight="Bold"))
     title = Line(words("sheet"), WIDTH / 2, 306, 64, FOREST, "Bold")
     return [title, Line(words("site"), WIDTH / 2, 358, 28, GOLD, "Medium"), *spread(blocks), *foot(facts, words)]
 
 
 def _row(name: str, value: str) -> Block:
-    """What it is on the left, which on the right, a rule below."""
-    left = (WIDTH - INNER) / 2
-    size, lines = fitted(value, (30, 28, 26, 24), 2, INNER - 300)
+    """What it is on the left, which on the right, a rule below; on one line where that can be read."""
+    left, width = (WIDTH - INNER) / 2, INNER - 300
+    size, lines = fitted(value, (30, 28, 26, 24), 1, width)
+    if len(lines) > 1:
+        size, lines = fitted(value, (26, 24, 22, 20), 2, width)
+    step = size * 1.32
     parts: list[Line | Rule] = [Line(name, left, 30, 24, SOFT, anchor="l")]
-    parts += [Line(line, left + 300, 30 + 38 * number, size, INK, "Medium", "l") for number, line in enumerate(lines)]
-    height = 30 + 38 * max(1, len(lines)) - 14
+    parts += [Line(line, left + 300, 30 + step * number, size, INK, "Medium", "l") for number, line in enumerate(lines)]
+    height = 30 + step * (len(lines) - 1) + 16
     return Block((*parts, Rule(left, height, INNER, "#e3dbcb")), height)

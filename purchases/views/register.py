@@ -39,7 +39,7 @@ class RegisterForm(forms.Form):
     def __init__(self, data: object, vintages: list[int]) -> None:
         super().__init__(data)  # type: ignore[arg-type]
         anything = ("", _("all"))
-        self.fields["vintage"].choices = [anything, *((year, year) for year in vintages)]  # type: ignore[attr-defined]
+        self.fields["vintage"].choices = [anything, *((str(year), str(year)) for year in vintages)]  # type: ignore[attr-defined]
         self.fields["state"].choices = [anything, *Certificate.State.choices]  # type: ignore[attr-defined]
 
 

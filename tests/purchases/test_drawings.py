@@ -14,6 +14,7 @@ from purchases import drawing, holding
 from purchases.drawing import layout, ornament
 from purchases.drawing.facts import facts_of
 from purchases.drawing.layout import HEIGHT, WIDTH, Line
+from purchases.drawing.sheet import sheet_layout
 from purchases.drawing.words import WORDS, Language, Words, language_of
 from purchases.models import Buyer, Certificate
 from tests import factories
@@ -80,6 +81,22 @@ def test_names_of_any_length_stay_inside_the_frame_and_on_their_own_lines(langua
     for upper, lower in pairwise(middle):
         assert lower.y == upper.y or lower.y - 0.88 * lower.size >= upper.y - 1, (upper, lower)
     assert max(line.y for line in middle) <= layout.BOTTOM + 6
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_longest_words_on_a_trees_sheet_stay_above_its_foot(language: Language) -> None:
+    certificate = certified(holder=LONG_ZH[:80])
+    retired = holding.retire(certificate, beneficiary=LONG_ZH[:80], purpose=(LONG_ZH * 3)[:200])
+    tree = retired.sinks.get().tree
+    parts = sheet_layout(facts_of(retired, language), Words(language), tree)
+    lines = [part for part in parts if isinstance(part, Line)]
+    (serial,) = [line for line in lines if line.text == WORDS[language]["serial"]]
+    above = [line for line in lines if line.text not in (serial.text, retired.serial) and line.y < serial.y]
+    assert max(line.y for line in above) <= layout.BOTTOM
+    said = "".join(line.text for line in above)
+    assert LONG_ZH[:80] in said
+    assert retired.retirement.purpose in said
+    assert [line.text for line in lines if fonts.missing(line.text)] == []
 
 
 def test_lines_break_at_words_and_before_no_closing_mark() -> None:

@@ -97,6 +97,7 @@ def test_pages_follow_each_other_without_gaps(issued: list[Certificate], monkeyp
     assert serials == sorted((one.serial for one in issued), reverse=True)
     assert (len(first["entries"]), second["after"]) == (3, "")
     shown = page(vintage=YEAR)
+    assert f'<option value="{YEAR}" selected>{YEAR}</option>' in shown
     assert f'href="?vintage={YEAR}&after={first["after"]}"' in shown
 
 
