@@ -71,9 +71,10 @@ def replace_lost(order_id: int) -> None:
 
 
 def told(order: Order) -> QuerySet[SinkRelease]:
-    """What an order lost and what took its place, oldest first, for those who may see the order."""
+    """What an order lost and what took its place, oldest first, for those who may see the order. What the buyer gave
+    back is in the refunds."""
     stand_ins = ("sink__tree", "sink__replaced_by__old_sink", "sink__replaced_by__new_sink__tree")
-    return order.releases.select_related(*stand_ins).order_by("pk")
+    return order.releases.filter(kind=SinkRelease.Kind.LOST).select_related(*stand_ins).order_by("pk")
 
 
 def _note_replacements(order: Order, choice: Choice) -> None:

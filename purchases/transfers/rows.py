@@ -114,11 +114,11 @@ def _plain(text: str) -> str:
 
 
 def check_serials(rows: Sequence[Row]) -> list[Row]:
-    """The rows without those that a file has twice, word for word. Raises `refused` for a serial number that stands
-    for two different bookings."""
+    """The rows without credits that a file has twice. Raises `refused` for a serial number that stands for two
+    different credits; what goes out may share its number with the bank's fee for it."""
     known: dict[str, Row] = {}
     problems = []
-    for row in rows:
+    for row in (row for row in rows if row.fen > 0):
         first = known.setdefault(row.serial, row)
         if (first.fen, first.booked_on) != (row.fen, row.booked_on):
             problems.append(
@@ -130,4 +130,4 @@ def check_serials(rows: Sequence[Row]) -> list[Row]:
             )
     if problems:
         raise refused(problems)
-    return list(known.values())
+    return [*known.values(), *(row for row in rows if row.fen <= 0)]

@@ -111,6 +111,8 @@ def test_one_number_for_two_bookings_is_refused_and_a_line_that_stands_twice_cou
         banking.check(line, banking.row(400, "x", serial="A1"))
     assert "the serial number A1 stands for another booking in line 2." in refused.value.details["problems"][0]
     assert len(banking.check(line, line)) == 1
+    out, fee = (banking.row(fen, "x", serial="A2", out=True) for fen in (900, 5))
+    assert [row.fen for row in banking.check(line, out, fee)] == [300, -900, -5]
 
 
 @pytest.mark.parametrize(
