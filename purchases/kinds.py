@@ -1,7 +1,9 @@
 """The species on sale: how many trees of each are left where, about, as the latest survey found them."""
 
-from collections import Counter
 from dataclasses import dataclass
+
+from django.db.models import Count, Sum
+from django.db.models.functions import Left
 
 from purchases import areas, survey
 from purchases.models import Stock
@@ -42,14 +44,13 @@ def kind(vintage: int, species: Species, prefix: str = "") -> Kind:
 def counties(vintage: int, species: Species) -> list[areas.Area]:
     """The counties where households have trees of a species, those that have sold least first; with the stock of
     those households, of which the species may be a part."""
-    rows = Stock.objects.filter(vintage=vintage, species__contains=[species.pk])
-    sums: dict[str, Counter[str]] = {}
-    digits = Division.DIGITS["county"]
-    for code, total, sold in rows.values_list("village_code", "total", "sold"):
-        held = sums.setdefault(code[:digits].ljust(12, "0"), Counter())
-        held.update({"total": total, "sold": sold, "households": 1})
-    divisions = Division.objects.filter(code__in=sums)
-    found = [areas.Area(division, **sums[division.code]) for division in divisions]
+    rows = (
+        Stock.objects.filter(vintage=vintage, species__contains=[species.pk])
+        .values_list(Left("village_code", Division.DIGITS["county"]))
+        .annotate(Sum("total"), Sum("sold"), Count("id"))
+    )
+    sums = {county.ljust(12, "0"): numbers for county, *numbers in rows}
+    found = [areas.Area(county, *sums[county.code]) for county in Division.objects.filter(code__in=sums)]
     return areas.least_sold_first(found)
 
 

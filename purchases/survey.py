@@ -5,7 +5,7 @@ trees stand. The survey is taken every few minutes by a task and kept in the cac
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.cache import cache
 from django.db import connection
@@ -16,8 +16,7 @@ KEPT_SECONDS = 24 * 3600
 TAKING_SECONDS = 120
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Trees of a species in a village: how many are for sale, the sums of their positions (degrees) and how many have
     one, and one of the trees."""
 
@@ -102,4 +101,4 @@ def latest(vintage: int) -> Survey | None:
 def _survey(kept: tuple[datetime, list[tuple[Any, ...]]]) -> Survey:
     """Plain values are kept, not objects: another version of this module may read them."""
     taken_at, rows = kept
-    return Survey(taken_at, tuple(Row(*row) for row in rows))
+    return Survey(taken_at, tuple(map(Row._make, rows)))
