@@ -99,12 +99,16 @@ def whole(vintage: int, division: Division) -> Area:
     return Area(division, row["total"], row["sold"], row["households"])
 
 
-def first_choice(found: dict[str, list[Area]]) -> list[Area]:
-    """The widest areas among which there is a choice: provinces, else prefectures, else counties."""
-    for level in ("province", "prefecture"):
+def first_choice(vintage: int, found: dict[str, list[Area]]) -> list[Area]:
+    """The widest areas among which there is a choice, of those found at the levels province, prefecture and county; of
+    a single county its townships, or else its villages."""
+    for level in ("province", "prefecture", "county"):
         if len(found[level]) > 1:
             return least_sold_first(found[level])
-    return least_sold_first(found["county"])
+    if not found["county"]:
+        return []
+    inside = at_levels(vintage, found["county"][0].division.prefix, "township", "village")
+    return least_sold_first(inside["township"] if len(inside["township"]) > 1 else inside["village"])
 
 
 def spread(vintage: int, prefix: str) -> Spread | None:

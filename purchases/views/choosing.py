@@ -40,7 +40,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "purchases/home.html",
         {
             "tariff": tariff,
-            "places": areas.first_choice(found),
+            "places": areas.first_choice(tariff.vintage, found) if tariff else [],
             "figures": figures,
             "map": places_map(tariff.vintage, "", counties) if tariff else None,
             "trees": catalogue.least_sold(tariff.vintage).trees[:6] if tariff else [],

@@ -249,3 +249,17 @@ def test_outlines_come_once_and_anew_when_they_change(client: Client) -> None:
 @pytest.mark.parametrize("within", ["x", "5226331", "-1", "５２"])
 def test_outlines_of_nowhere_are_404(client: Client, within: str) -> None:
     assert client.get("/map/outlines.json", {"within": within}).status_code == 404
+
+
+def test_front_page_offers_the_widest_places_among_which_there_is_a_choice(client: Client) -> None:
+    def offered() -> list[str]:
+        page = client.get("/").content.decode()
+        return re.findall(r'href="/areas/(\d{12})/">\s*<span class="place-name"', page)
+
+    assert offered() == []
+    factories.market(1)
+    assert offered() == [VILLAGE]
+    factories.market(2, village=factories.OTHER_VILLAGE)
+    assert offered() == ["522633101000", "522633102000"]
+    factories.market(3, village=factories.OTHER_COUNTY)
+    assert offered() == ["522631000000", COUNTY]
