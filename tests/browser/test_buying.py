@@ -20,6 +20,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SEND = "form.order-form .button-buy"
 ORDER = re.compile(r"/orders/[^/]+/$")
 
+# What WeChat puts into its pages; it answers that the buyer first cancels, then pays.
+BRIDGE = """window.answers = JSON.parse(sessionStorage.answers ?? '["cancel", "ok"]');
+    window.WeixinJSBridge = { invoke(name, given, then) {
+        window.given = { name, given };
+        const answer = window.answers.shift();
+        sessionStorage.answers = JSON.stringify(window.answers);
+        setTimeout(() => then({ err_msg: `get_brand_wcpay_request:${answer}` }));
+    } };"""
+
 
 @pytest.fixture
 def desktop(browser: Browser) -> Iterator[Page]:
@@ -218,14 +227,7 @@ def test_inside_wechat_its_window_opens_and_leads_back(live_server: Any, browser
     factories.market(2)
     order = order_world.opened("jsapi")
     context = browser.new_context(viewport={"width": 390, "height": 844}, user_agent=paper.WECHAT)
-    bridge = """window.answers = JSON.parse(sessionStorage.answers ?? '["cancel", "ok"]');
-        window.WeixinJSBridge = { invoke(name, given, then) {
-            window.given = { name, given };
-            const answer = window.answers.shift();
-            sessionStorage.answers = JSON.stringify(window.answers);
-            setTimeout(() => then({ err_msg: `get_brand_wcpay_request:${answer}` }));
-        } };"""
-    context.add_init_script(bridge)
+    context.add_init_script(BRIDGE)
     phone = context.new_page()
     phone.goto(f"{live_server.url}/orders/{order.token}/wechat/")
     expect(phone.locator("#bridge-again")).to_be_visible()
@@ -239,3 +241,26 @@ def test_inside_wechat_its_window_opens_and_leads_back(live_server: Any, browser
     order.refresh_from_db()
     assert order.state == "held"
     context.close()
+
+
+@pytest.mark.skipif("jsapi" not in adapter("wechatpay").products, reason="the gateway has no JSAPI yet")
+def test_inside_wechat_one_press_asks_who_pays_and_opens_the_window(
+    live_server: Any, browser: Browser, gateway: WechatClient
+) -> None:
+    factories.market(1)
+    order = order_world.fresh(1)
+    context = browser.new_context(viewport={"width": 390, "height": 844}, user_agent=paper.WECHAT)
+    context.add_init_script(BRIDGE)
+    phone = context.new_page()
+    phone.set_default_timeout(15_000)
+    phone.goto(f"{live_server.url}/orders/{order.token}/")
+    phone.click(".ways a.button-buy")
+    phone.wait_for_url("**/wechat/")
+    payment = order.payments.get()
+    given = phone.evaluate("window.given.given")
+    assert (payment.product, given["package"]) == ("jsapi", f"prepay_id={payment.prepay_id}")
+    phone.click("#bridge-again")
+    gateway.control("POST", "pay", {"out_trade_no": payment.reference, "action": "pay"})
+    expect(phone.locator("a[href^='/c/']")).to_be_visible()
+    context.close()
+    books.all_is_well()
