@@ -73,6 +73,7 @@ class TestChecks:
             "IS_PRODUCTION": True, "DEBUG": False, "PAYOUT_BANK": "ccb", "STANDIN_BANK_URL": "",
             "WECHATPAY_BASE_URL": "https://api.mch.weixin.qq.com", "PUBLIC_BASE_URL": "https://sinks.example.org",
             "PAYMENT_GATEWAYS": ["wechatpay", "alipay"], "ALLOWED_HOSTS": ["sinks.example.org"], "CERTIFICATE_KEY_FILE": "key.pem",
+            "EMAIL_HOST": "mail.example.org", "SMS_PROVIDER": "given", "MESSAGES_FOLDER": "",
         }.items():  # fmt: skip
             setattr(settings, name, value)
         for name in dir(django_settings):
@@ -85,6 +86,15 @@ class TestChecks:
     def test_a_site_in_order_passes(self) -> None:
         assert self.found() == set()
         call_command("check")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "warning"), [("EMAIL_HOST", "localhost", "W002"), ("SMS_PROVIDER", "console", "W003")]
+    )
+    def test_a_site_that_tells_nobody_anything_is_warned(
+        self, settings: Any, name: str, value: str, warning: str
+    ) -> None:
+        setattr(settings, name, value)
+        assert self.found() == {f"carbonsink.{warning}"}
 
     @pytest.mark.parametrize(
         ("name", "value", "error"),
@@ -106,6 +116,8 @@ class TestChecks:
             ("CERTIFICATE_KEY_FILE", "", "E006"),
             ("WECHATPAY_MCHID", "", "E006"),
             ("WECHATPAY_PUBLIC_KEY_FILE", "", "E006"),
+            ("MESSAGES_FOLDER", "mail", "E009"),
+            ("SMS_PROVIDER", "folder", "E009"),
             ("FIELD_ENCRYPTION_KEYS", ["short"], "E007"),
             ("FIELD_ENCRYPTION_KEYS", [""], "E007"),
             ("FIELD_LOOKUP_KEYS", {"k1": "xyz"}, "E008"),

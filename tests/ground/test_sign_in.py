@@ -125,7 +125,7 @@ def test_counting_failures_stores_no_phone_email_or_password(english: Client, of
     ("role", "home"),
     [
         (roles.OFFICER, "/officer/"), (roles.REVIEWER, "/review/"), (roles.FINANCE, "/finance/transfers/"),
-        (roles.ADMINISTRATOR, "/admin/"), (roles.BUYER, "/"),
+        (roles.ADMINISTRATOR, "/admin/"), (roles.BUYER, "/my/"),
     ],
 )  # fmt: skip
 def test_everyone_lands_where_their_work_begins(english: Client, role: str, home: str) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import transaction
 from django.utils import timezone
 
 from carbonsink.messages.models import Message
 from carbonsink.messages.tasks import send_messages
+from carbonsink.states import move
 from purchases import gifts
 from purchases.models import Buyer, Certificate, Gift, Order
 from tests import factories
@@ -163,8 +165,6 @@ def test_a_refund_cancels_the_newest_gifts_beyond_what_is_left(order: Order) -> 
 def test_a_gift_whose_trees_are_gone_says_so(order: Order) -> None:
     gift = one_gift(order, trees="2")
     certificate = order.certificates.get()
-    from carbonsink.states import move
-
     move(certificate, Certificate.State.REVOKED, reason="test")
     answer = take(gift)
     assert answer.status_code == 409 and b"are not there any more" in answer.content
@@ -207,3 +207,24 @@ def test_a_taker_and_whoever_withdraws_do_not_both_win() -> None:
     assert gift.state == ("taken" if answers[0] == 302 else "cancelled")
     assert Certificate.objects.filter(gift=gift).exists() == (answers[0] == 302)
     books.all_is_well()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_taker_and_a_refund_do_not_both_win() -> None:
+    factories.market(2)
+    order = bought(2)
+    gift = one_gift(order, trees="2")
+
+    @transaction.atomic
+    def refund() -> int:
+        locked = Order.objects.select_for_update().get(pk=order.pk)
+        source = gifts.giving_certificate(locked)
+        if source is None:
+            return 0
+        gifts.cancel_beyond(locked, 0)
+        move(source, Certificate.State.REVOKED, reason="test")
+        return 1
+
+    taken, refunded = at_once(lambda: take(gift).status_code, refund)
+    gift.refresh_from_db()
+    assert (taken, refunded, gift.state) in [(302, 0, "taken"), (409, 1, "cancelled")]
