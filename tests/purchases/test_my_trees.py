@@ -277,6 +277,7 @@ def test_what_arrived_and_what_came_back_and_went_again_is_followed(bank: Any) -
     run_payouts("standin")
     again = Payout.objects.exclude(pk=payout.pk).get()
     assert portfolio.money(scope) == proceeds.Proceeds(0, 600, 0)
+    fund(bank, 600)  # The bank has not really given it back.
     send_payout(again.pk)
     (row,) = portfolio.money_after(scope, 0, 10)
     assert (row.share.state, row.share.fen) == ("arrived", 600)
