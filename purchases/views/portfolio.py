@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from carbonsink import limits
 from carbonsink.accounts.models import User
-from carbonsink.crypto import digest, mask
+from carbonsink.crypto import mask
 from carbonsink.pages import client_address, form_page
 from purchases import links, portfolio
 from purchases.models import Buyer, Order
@@ -103,7 +103,7 @@ def ask(request: HttpRequest, notice: str = "") -> HttpResponse:
 
     def act(data: dict[str, Any]) -> HttpResponse:
         limits.allow("my-trees-address", client_address(request), 20, 3600)
-        if limits.is_allowed("my-trees-contact", digest(data["contact"]), 3, 3600):
+        if limits.is_allowed("my-trees-contact", data["contact"], 3, 3600):
             portfolio.send_link(data["contact"])
         return redirect(reverse("purchases:portfolio") + "?sent=1")
 
