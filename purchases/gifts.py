@@ -174,11 +174,12 @@ def withdraw(gift: Gift) -> None:
     withdraw_messages([messages_to_buyers.gift_key(gift)], "withdrawn by the giver")
 
 
-def cancel_beyond(order: Order, trees_left: int) -> int:
-    """Cancels the newest gifts that wait, until `trees_left` are enough for the others; returns how many.
-
-    The caller has locked the order, in the transaction in which it loses trees.
+def cancel_beyond(order: Order) -> int:
+    """Cancels the newest gifts that wait, until the trees that the giver has left are enough for the others; returns
+    how many. The caller has locked the order, in the transaction in which it loses trees.
     """
+    source = giving_certificate(order)
+    trees_left = source.trees if source else 0
     waiting = list(order.gifts.filter(state=Gift.State.WAITING).order_by("-pk"))
     needed, beyond = sum(gift.trees for gift in waiting), []
     for gift in waiting:

@@ -78,7 +78,7 @@ def give_back(
     for certificate in Certificate.objects.filter(pk__in=certificates).select_related("order", "owner").order_by("pk"):
         renew(certificate, list(certificate.sinks.values_list("pk", flat=True)), "trees were given back", by=by)
     _follow(order, by, reason)
-    gifts.cancel_beyond(order, _own(order).count())
+    gifts.cancel_beyond(order)
     return refund
 
 

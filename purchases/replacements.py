@@ -20,7 +20,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line
 from carbonsink.states import move
-from purchases import losses
+from purchases import gifts, losses
 from purchases.certificates import renew
 from purchases.losses import Choice, Loss
 from purchases.messages_to_buyers import tell_replaced
@@ -68,6 +68,7 @@ def replace_lost(order_id: int) -> None:
     _note_replacements(order, choice)
     _renew_certificates(choice, former)
     _follow(order)
+    gifts.cancel_beyond(order)
 
 
 def told(order: Order) -> QuerySet[SinkRelease]:

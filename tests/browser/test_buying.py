@@ -243,7 +243,6 @@ def test_inside_wechat_its_window_opens_and_leads_back(live_server: Any, browser
     context.close()
 
 
-@pytest.mark.skipif("jsapi" not in adapter("wechatpay").products, reason="the gateway has no JSAPI yet")
 def test_inside_wechat_one_press_asks_who_pays_and_opens_the_window(
     live_server: Any, browser: Browser, gateway: WechatClient
 ) -> None:

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import transaction
 from django.utils import timezone
 
+from carbonsink.errors import DomainError
 from carbonsink.messages.models import Message
 from carbonsink.messages.tasks import send_messages
 from carbonsink.states import move
 from purchases import gifts
+from purchases.givebacks import give_back
 from purchases.models import Buyer, Certificate, Gift, Order
 from tests import factories
 from tests.ground.threads import at_once
@@ -151,7 +152,7 @@ def test_pages_of_codes_are_kept_by_nobody(order: Order, address: str) -> None:
 
 def test_a_refund_cancels_the_newest_gifts_beyond_what_is_left(order: Order) -> None:
     kept, gone, gone_too = (one_gift(order, contact=f"f{n}@example.org") for n in range(3))
-    assert gifts.cancel_beyond(order, 1) == 2
+    give_back(order, 3, by=None, reason="changed my mind")
     assert [Gift.objects.get(pk=gift.pk).state for gift in (kept, gone, gone_too)] == [
         "waiting",
         "cancelled",
@@ -159,7 +160,9 @@ def test_a_refund_cancels_the_newest_gifts_beyond_what_is_left(order: Order) -> 
     ]
     states = dict(Message.objects.filter(key__startswith="gift:").values_list("key", "state"))
     assert states == {f"gift:{kept.pk}": "waiting", f"gift:{gone.pk}": "withdrawn", f"gift:{gone_too.pk}": "withdrawn"}
-    assert gifts.cancel_beyond(order, 0) == 1
+    give_back(order, 1, by=None, reason="changed my mind")
+    assert Gift.objects.get(pk=kept.pk).state == "cancelled"
+    books.all_is_well()
 
 
 def test_a_gift_whose_trees_are_gone_says_so(order: Order) -> None:
@@ -215,14 +218,12 @@ def test_a_taker_and_a_refund_do_not_both_win() -> None:
     order = bought(2)
     gift = one_gift(order, trees="2")
 
-    @transaction.atomic
     def refund() -> int:
-        locked = Order.objects.select_for_update().get(pk=order.pk)
-        source = gifts.giving_certificate(locked)
-        if source is None:
+        try:
+            give_back(order, 2, by=None, reason="changed my mind")
+        except DomainError as error:
+            assert error.code == "not_yours_any_more"
             return 0
-        gifts.cancel_beyond(locked, 0)
-        move(source, Certificate.State.REVOKED, reason="test")
         return 1
 
     taken, refunded = at_once(lambda: take(gift).status_code, refund)
