@@ -43,8 +43,8 @@ def _airports() -> list[tuple[str, str]]:
 class FlightForm(forms.Form):
     """Two airports, or a distance."""
 
-    start = forms.ChoiceField(label=_("From"), choices=_airports, required=False)
-    end = forms.ChoiceField(label=_("To"), choices=_airports, required=False)
+    start = forms.ChoiceField(label=_("Flying from"), choices=_airports, required=False)
+    end = forms.ChoiceField(label=_("Flying to"), choices=_airports, required=False)
     km = _amount(_("Or so many kilometres"), 50_000, required=False)
     cabin = forms.ChoiceField(label=_("Class"), choices=lambda: _names(footprint.CABINS), initial="economy")
     people = _count(_("People"), 100_000, initial=1)

@@ -104,7 +104,7 @@ def _poster_texts(campaign: Campaign) -> list[tuple[float, fonts.Weight, int, st
 
 
 def _promises(tariff: Tariff | None) -> list[str]:
-    lines = [_("100 % of the price goes to the household's own bank account.")]
+    lines = [_("The whole price goes to the household's own bank account.")]
     if tariff is not None:
         price = _("%(price)s: one tree, one year, counts as %(kg)s kg CO2 by the tariff")  # The font has no ₂.
         lines.insert(0, price % {"price": yuan_whole(tariff.price_fen), "kg": tariff.sink_kg})
