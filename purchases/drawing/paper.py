@@ -3,6 +3,7 @@
 import functools
 import io
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -36,6 +37,8 @@ from trees.models import Tree
 SCALE = A4[0] / WIDTH
 RISE = (A4[1] - HEIGHT * SCALE) / 2
 BAND_TOP, BAND_HEIGHT = 700, 150
+# The letters are large here: what small print needs would take twice as long to draw.
+DPI = 450
 
 
 def certificate_pdf(certificate: Certificate, language: Language) -> bytes:
@@ -56,7 +59,7 @@ def _page(facts: Facts, parts: list[Line | Rule], title: str) -> bytes:
     canvas.setTitle(title)
     canvas.translate(0, RISE)
     canvas.scale(SCALE, SCALE)
-    canvas._code.append(_ornament())
+    _place(canvas, "ornament", _ornament())
     for part in parts:
         if isinstance(part, Rule):
             canvas.setStrokeColor(HexColor(part.colour))
@@ -72,30 +75,57 @@ def _page(facts: Facts, parts: list[Line | Rule], title: str) -> bytes:
     return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """Something a PDF holds once and shows by name; `data` is compressed already, since reportlab would write it in
+    ASCII, which takes it longer than everything else."""
+
+    entries: dict[str, Any]
+    data: bytes
+
+
+def _place(canvas: Canvas, name: str, stored: _Stored) -> None:
+    """Shows what is stored, in the place and size that the canvas has now."""
+    document: Any = canvas._doc
+    if not document.hasForm(name):
+        entries = {"Type": PDFName("XObject"), "Filter": PDFName("FlateDecode"), **stored.entries}
+        document.addForm(name, PDFStream(dictionary=PDFDictionary(entries), content=stored.data))
+    canvas._code.append(f"/{document.getXObjectName(name)} Do")
+    canvas._formsinuse.append(name)
+
+
+def _mask(image: Image.Image) -> _Stored:
+    """A picture in black and white as a stencil: the canvas's colour goes through where it is 1."""
+    entries = {
+        "Subtype": PDFName("Image"),
+        "Width": image.width,
+        "Height": image.height,
+        "ImageMask": "true",
+        "BitsPerComponent": 1,
+        "Decode": PDFArray([1, 0]),
+    }
+    return _Stored(entries, zlib.compress(image.tobytes(), 1))
+
+
 def _write(canvas: Canvas, line: Line) -> None:
-    """A line of text as a stencil that the colour goes through; the same text is stored in the PDF once."""
+    """A line of text as a stencil; the same text is stored in the PDF once."""
     if not line.text:
         return
     stencil = _stencil(line.text, line.size, line.weight)
-    name = f"text{abs(hash((line.text, line.size, line.weight)))}"
-    document: Any = canvas._doc
-    if not document.hasForm(name):
-        document.addForm(name, PDFStream(dictionary=PDFDictionary(dict(stencil.entries)), content=stencil.data))
     shift = {"l": 0.0, "m": stencil.width / 2, "r": stencil.width}[line.anchor]
     canvas.saveState()
     canvas.setFillColor(HexColor(line.colour))
     canvas.translate(line.x - shift, HEIGHT - line.y - stencil.descent)
     canvas.scale(stencil.width, stencil.height)
-    canvas._code.append(f"/{document.getXObjectName(name)} Do")
+    _place(canvas, f"text{abs(hash((line.text, line.size, line.weight)))}", stencil.stored)
     canvas.restoreState()
-    canvas._formsinuse.append(name)
 
 
 class _Stencil:
-    """Text in black and white at the resolution of print, packed for a PDF; its size in units of the layout."""
+    """Text at the resolution of print; its size in units of the layout."""
 
     def __init__(self, text: str, size: int, weight: Weight) -> None:
-        finer = fonts.DPI / 72 * SCALE
+        finer = DPI / 72 * SCALE
         font = fonts.font(round(size * finer), weight)
         ascent, descent = font.getmetrics()
         image = Image.new("1", (max(1, round(font.getlength(text))) + 4, ascent + descent), 0)
@@ -103,17 +133,7 @@ class _Stencil:
         draw.fontmode = "1"
         draw.text((0, ascent), text, fill=1, font=font, anchor="ls")
         self.width, self.height, self.descent = image.width / finer, image.height / finer, descent / finer
-        self.data = zlib.compress(image.tobytes(), 3)
-        self.entries = {
-            "Type": PDFName("XObject"),
-            "Subtype": PDFName("Image"),
-            "Width": image.width,
-            "Height": image.height,
-            "ImageMask": "true",
-            "BitsPerComponent": 1,
-            "Decode": PDFArray([1, 0]),
-            "Filter": PDFName("FlateDecode"),
-        }
+        self.stored = _mask(image)
 
 
 @functools.lru_cache(maxsize=256)
@@ -122,8 +142,8 @@ def _stencil(text: str, size: int, weight: Weight) -> _Stencil:
 
 
 @functools.lru_cache(maxsize=1)
-def _ornament() -> str:
-    """The ornament as operators of a page, made once in a process."""
+def _ornament() -> _Stored:
+    """The ornament, made once in a process; its rings may run beyond the frame."""
     canvas = Canvas(io.BytesIO(), pagesize=A4)
     begun = len(canvas._code)
     canvas.saveState()
@@ -145,28 +165,25 @@ def _ornament() -> str:
         elif isinstance(part, Frame):
             canvas.rect(part.inset, part.inset, WIDTH - 2 * part.inset, HEIGHT - 2 * part.inset, stroke=1, fill=0)
     canvas.restoreState()
-    return "\n".join(canvas._code[begun:])
+    entries = {"Subtype": PDFName("Form"), "BBox": PDFArray([-200, -200, WIDTH + 200, HEIGHT + 200])}
+    return _Stored(entries, zlib.compress("\n".join(canvas._code[begun:]).encode()))
 
 
 def _draw_code(canvas: Canvas, text: str) -> None:
-    """The code that leads to the check, of rectangles on white."""
+    """The code that leads to the check, on white: a stencil of one dot a module."""
     rows = qr.matrix(text)
-    module = CODE_SIDE / (len(rows) + 4)
-    top = HEIGHT - CODE_TOP
+    side = len(rows)
+    image = Image.frombytes("L", (side, side), bytes(255 if dark else 0 for row in rows for dark in row))
+    edge = 2 * CODE_SIDE / (side + 4)
+    bottom = HEIGHT - CODE_TOP - CODE_SIDE
     canvas.setFillGray(1)
-    canvas.rect(CODE_LEFT, top - CODE_SIDE, CODE_SIDE, CODE_SIDE, stroke=0, fill=1)
+    canvas.rect(CODE_LEFT, bottom, CODE_SIDE, CODE_SIDE, stroke=0, fill=1)
+    canvas.saveState()
     canvas.setFillGray(0)
-    marks = []
-    for number, row in enumerate(rows):
-        y, start = top - (number + 3) * module, None
-        for column, dark in enumerate([*row, False]):
-            if dark and start is None:
-                start = column
-            elif not dark and start is not None:
-                x = CODE_LEFT + (start + 2) * module
-                marks.append(f"{x:.2f} {y:.2f} {(column - start) * module:.2f} {module + 0.05:.2f} re")
-                start = None
-    canvas._code.append("\n".join([*marks, "f"]))
+    canvas.translate(CODE_LEFT + edge, bottom + edge)
+    canvas.scale(CODE_SIDE - 2 * edge, CODE_SIDE - 2 * edge)
+    _place(canvas, "code", _mask(image.convert("1", dither=Image.Dither.NONE)))
+    canvas.restoreState()
 
 
 def _draw_band(canvas: Canvas, text: str) -> None:
