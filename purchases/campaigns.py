@@ -11,11 +11,12 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from carbonsink import crypto, fonts
+from carbonsink import crypto, fonts, limits
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.locks import one_after_another
 from carbonsink.states import move
+from purchases import organisations
 from purchases.models import Campaign, Order, Organisation, SinkRelease
 from purchases.orders import check_contact
 from trees.models import Division, Species
@@ -130,10 +131,8 @@ def _check_period(begins_on: date, ends_on: date) -> None:
 
 def _check_how_many(contact: str, address: str) -> None:
     waiting = Campaign.objects.filter(contact_digest__in=crypto.digests(contact), state=Campaign.State.APPLIED)
-    key = f"campaigns-asked:{crypto.digest(address.encode().hex())}"
-    if address:
-        cache.add(key, 0, 24 * 3600)
-    if waiting.count() >= WAITING_PER_CONTACT or (address and cache.incr(key) > PER_ADDRESS_AND_DAY):
+    often = bool(address) and not limits.is_allowed("campaigns", address, PER_ADDRESS_AND_DAY, 24 * 3600)
+    if often or waiting.count() >= WAITING_PER_CONTACT:
         raise DomainError(
             "too_many",
             _("You have applied for several campaigns already. Wait for the answer, or ask the office."),
@@ -142,22 +141,7 @@ def _check_how_many(contact: str, address: str) -> None:
 
 
 def _organisation(code: str, kind: str, name: str) -> Organisation | None:
-    code = code.strip().upper()
-    if not code:
-        return None
-    known = Organisation.objects.filter(code=code).first()
-    if known is not None:
-        return known
-    organisation = Organisation(code=code, kind=kind, name=name)
-    try:
-        organisation.full_clean(exclude=["checked_by", "checked_at"])
-    except ValidationError as error:
-        raise DomainError(
-            "bad_organisation",
-            _("Compare the organisation's code with its certificate, and choose its kind; or leave the code empty."),
-        ) from error
-    organisation.save()
-    return organisation
+    return organisations.find_or_note(code, name, kind) if code.strip() else None
 
 
 def _check_slug(campaign: Campaign) -> None:
@@ -197,19 +181,6 @@ def running() -> QuerySet[Campaign]:
     today = timezone.localdate()
     now = Q(state=Campaign.State.RUNNING, begins_on__lte=today, ends_on__gte=today)
     return public().filter(now).order_by("ends_on", "pk")
-
-
-def is_open(campaign: Campaign) -> bool:
-    """Can trees be bought through it today?"""
-    return campaign.state == Campaign.State.RUNNING and campaign.begins_on <= timezone.localdate() <= campaign.ends_on
-
-
-def check_open(campaign: Campaign) -> None:
-    """Raises DomainError("campaign_closed") unless trees can be bought through it today."""
-    if not is_open(campaign):
-        raise DomainError(
-            "campaign_closed", _("This campaign does not sell trees today. Buy them without it, or come back."), 409
-        )
 
 
 def progress(campaign: Campaign) -> Progress:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from carbonsink.errors import DomainError
-from purchases.gateways import gateway
+from purchases import gateways
 from purchases.models import Payment
 
 TRANSFER = "transfer"
@@ -62,14 +62,7 @@ def device(user_agent: str) -> str:
 
 def offered() -> list[Way]:
     """The ways of paying online that the settings offer and the gateways' adapters have."""
-    codes = [
-        f"{code}.{product}"
-        for code in settings.PAYMENT_GATEWAYS
-        if code != TRANSFER
-        for product in gateway(code).products
-    ]
-    chosen = settings.PAYMENT_PRODUCTS
-    return [_WAYS[code] for code in codes if code in _WAYS and (not chosen or code in chosen)]
+    return [_WAYS[code] for pair in gateways.offered() if (code := ".".join(pair)) in _WAYS]
 
 
 def transfer_is_offered() -> bool:
@@ -102,5 +95,5 @@ def way_of(payment: Payment) -> Way | None:
 
 def bridge_parameters(payment: Payment) -> dict[str, str]:
     """What the bridge inside WeChat is called with for a payment opened by JSAPI, freshly signed."""
-    adapter: Any = gateway(payment.gateway)
+    adapter: Any = gateways.gateway(payment.gateway)
     return dict(adapter.bridge(payment.prepay_id))

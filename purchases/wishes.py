@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink import crypto
@@ -73,13 +72,9 @@ def check_choice(choice: dict[str, Any]) -> None:
 
 def check_campaign(campaign: Campaign | None) -> None:
     """Raises DomainError("campaign_over") unless the campaign runs, today included."""
-    today = timezone.localdate()
-    if campaign is None or (
-        campaign.state == Campaign.State.RUNNING and campaign.begins_on <= today <= campaign.ends_on
-    ):
-        return
-    message = _("This campaign does not run today. You can buy trees without it.")
-    raise DomainError("campaign_over", message, 409)
+    if campaign is not None and not campaign.is_open:
+        message = _("This campaign does not run today. You can buy trees without it.")
+        raise DomainError("campaign_over", message, 409)
 
 
 def check_way(pays_by: str, organisation: Organisation | None) -> None:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from carbonsink.crypto import DigestField, EncryptedField
@@ -57,3 +58,8 @@ class Campaign(Stateful):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def is_open(self) -> bool:
+        """Whether trees can be bought with it today."""
+        return self.state == self.State.RUNNING and self.begins_on <= timezone.localdate() <= self.ends_on

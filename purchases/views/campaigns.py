@@ -37,8 +37,6 @@ def campaign(request: HttpRequest, slug: str) -> HttpResponse:
     """A campaign: whose, what for, how far it is, and the form to buy with it."""
     found = _campaign(slug)
     tariff = vintages.current_tariff()
-    if request.method == "POST":
-        campaigns.check_open(found)
     return _order_page(
         request,
         "purchases/campaign.html",
@@ -46,7 +44,7 @@ def campaign(request: HttpRequest, slug: str) -> HttpResponse:
         {"campaign": found},
         campaign=found,
         progress=campaigns.progress(found),
-        is_open=campaigns.is_open(found),
+        is_open=found.is_open,
         is_coming=found.state == Campaign.State.RUNNING and found.begins_on > timezone.localdate(),
         unsold=vintages.unsold(tariff.vintage, found.area.prefix if found.area else "") if tariff else 0,
         address=campaign_drawing.address(found),
