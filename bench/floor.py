@@ -5,12 +5,14 @@ who have sold least give first, like ours. Names and keys are taken as encrypted
 what ours checks: caps, keys used before, choices, dates, languages.
 """
 
+import functools
 import secrets
 from collections.abc import Sequence
 
 import psycopg
 
 from bench.market import PRICE_FEN, SINK_KG, VINTAGE
+from carbonsink.crypto import fernet
 from purchases.allocation import Level, water_fill
 
 _BUYER = """
@@ -36,13 +38,18 @@ UPDATE purchases_sink SET order_id = %s WHERE order_id IS NULL AND id = ANY(ARRA
     SELECT s.id FROM t CROSS JOIN LATERAL (
         SELECT id FROM purchases_sink k WHERE k.household_id = t.household_id AND k.vintage = %s
            AND k.order_id IS NULL AND k.open ORDER BY k.rank LIMIT t.n) s))"""
-_CIPHERTEXT = secrets.token_urlsafe(90)
+
+
+@functools.cache
+def _ciphertext() -> str:
+    """What a buyer's contact is kept as; ours reads it when it writes the receipt."""
+    return fernet().encrypt(b"buyer@example.org").decode()
 
 
 def place(connection: psycopg.Connection, trees: int) -> int:
     """Holds so many trees, and gives the order's key."""
     with connection.transaction(), connection.cursor() as cursor:
-        buyer = _one(cursor, _BUYER, [_CIPHERTEXT, secrets.token_hex(40), _CIPHERTEXT])
+        buyer = _one(cursor, _BUYER, [_ciphertext(), secrets.token_hex(40), _ciphertext()])
         names = [secrets.token_hex(6), secrets.token_urlsafe(16), buyer, VINTAGE, trees, trees, PRICE_FEN, SINK_KG]
         hashes = [secrets.token_hex(32), secrets.token_hex(32)]
         order = _one(cursor, _ORDER, [*names, trees * PRICE_FEN, *hashes])
@@ -123,6 +130,11 @@ def book(connection: psycopg.Connection, reference: str, headers: str, body: byt
             [secrets.token_urlsafe(16), order],
         )
         cursor.execute("UPDATE purchases_sink SET certificate_id = %s WHERE order_id = %s", [certificate, order])
+        cursor.execute(
+            'INSERT INTO outbox_message (key, "to", subject, body, due_at, tries, state, written_at)'
+            " VALUES (%s, %s, %s, %s, now(), 0, 'waiting', now())",
+            [f"paid:{order}", _ciphertext(), _ciphertext(), 6 * _ciphertext()],
+        )
 
 
 def expire(connection: psycopg.Connection, order: int) -> None:

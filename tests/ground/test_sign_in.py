@@ -148,14 +148,14 @@ def test_roles_are_there_after_the_migrations_and_money_is_only_looked_at() -> N
     }
     assert set(granted) == {"buyer", "officer", "reviewer", "finance", "administrator"}
     assert granted["buyer"] == granted["officer"] == granted["reviewer"] == set()
-    # The number of a paper that was issued elsewhere is all that finance writes there.
-    written = {("purchases", "add_voucher")}
+    # The number of a paper that was issued elsewhere, and the name of an organisation, are all that finance writes.
+    written = {("purchases", "add_voucher"), ("purchases", "change_organisation")}
     assert len(granted["finance"] - written) == len(roles.PERMISSIONS["finance"])
     assert {one for one in granted["finance"] if not one[1].startswith("view_")} == written
     writing = {(app, name) for app, name in granted["administrator"] if not name.startswith("view_")}
     assert {app for app, _ in writing} == {"accounts", "trees", "purchases"}
     assert all(
-        name.split("_")[1] in ("user", "species", "programme", "consenttext", "tariff", "import")
+        name.split("_")[1] in ("user", "species", "programme", "consenttext", "tariff", "import", "organisation")
         and not name.startswith("delete")
         for _, name in writing
     )

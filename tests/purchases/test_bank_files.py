@@ -1,12 +1,13 @@
 """Statements as banks give them, and files that are none: all of a file is taken in, or nothing of it."""
 
 import io
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import openpyxl
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from carbonsink.errors import DomainError
 from carbonsink.ledger.models import Entry
@@ -19,6 +20,12 @@ from tests.purchases import banking
 from tests.purchases.banking import camt, entry
 
 TODAY = timezone.localdate()
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
 
 
 def rows(text: str, encoding: str = "utf-8") -> list[tuple[str, int, str, str]]:

@@ -203,11 +203,13 @@ def test_one_order_is_put_together_at_a_time() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("ends", ["held", "short"])
 def test_a_tree_that_leaves_meanwhile_is_not_sold(monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
-    one, _two = factories.market(6, 6)
+    factories.market(6, 6)
     order = large(8)
-    lost = one.trees.earliest("pk")
+    left = []
 
     def leave() -> None:
+        left.append(order.sinks.earliest("pk").tree)
+        (lost,) = left
         losing.leave(lost)
         books.all_is_well()
         losing.sweep()  # Not settled before the order is whole.
@@ -220,6 +222,7 @@ def test_a_tree_that_leaves_meanwhile_is_not_sold(monkeypatch: pytest.MonkeyPatc
     assert losing.state_of(order) == ends
     books.all_is_well()
     losing.sweep()
+    (lost,) = left
     assert lost not in losing.trees_of(order)
     assert losing.sink_of(lost).order is None
     assert books.stock() == ((11, 8) if ends == "held" else (11, 5))

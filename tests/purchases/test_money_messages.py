@@ -42,7 +42,7 @@ def test_another_amount_is_seen_on_the_page_until_it_goes_back(wechat_keys: dict
     order = factories.order(1)
     factories.capture(order.payments.get(), fen=299)
     expire_order(order)
-    words = "¥2.99 came for this order, which costs ¥3.00. Do not pay again"
+    words = "¥2.99 arrived, but the order costs ¥3.00. The order is not paid by it."
     assert words in page(order)
     payments.send_back(Payment.objects.get(captured_fen=299), by=factories.user("finance"))
     shown = page(order)
