@@ -79,7 +79,7 @@ def apply_for_campaign(
         raise DomainError("bad_target", _("Choose a target between 1 and 10,000,000 trees."))
     one_after_another(f"campaign:{crypto.digest(contact)}")
     _check_how_many(contact, address)
-    organisation = _organisation(organisation_code, organisation_kind, owner)
+    organisation = _organisation(organisation_code, organisation_kind, owner, contact)
     campaign = Campaign(
         slug=slug,
         title=title,
@@ -140,8 +140,8 @@ def _check_how_many(contact: str, address: str) -> None:
         )
 
 
-def _organisation(code: str, kind: str, name: str) -> Organisation | None:
-    return organisations.find_or_note(code, name, kind) if code.strip() else None
+def _organisation(code: str, kind: str, name: str, contact: str) -> Organisation | None:
+    return organisations.find_or_note(code, name, kind, contact) if code.strip() else None
 
 
 def _check_slug(campaign: Campaign) -> None:

@@ -84,7 +84,7 @@ def place_order(
     )
     try:
         wishes.check_campaign(campaign)
-        wishes.check_way(pays_by, organisation)
+        wishes.check_way(pays_by, organisation, contact)
         _price(order)
         _store(order)
     except (DomainError, IntegrityError):

@@ -27,8 +27,8 @@ def check_code(text: str) -> str:
     return code
 
 
-def find_or_note(code: str, name: str, kind: str) -> Organisation:
-    """The organisation with this code, or a new, unchecked one.
+def find_or_note(code: str, name: str, kind: str, contact: str) -> Organisation:
+    """The organisation with this code, or a new, unchecked one, with the contact of who noted it.
 
     What was noted first stays: a name is put right by whoever checks it. Raises DomainError: bad_code, invalid (no
     name, or no such kind), another_name (the code is checked, and belongs to somebody of another name, who is not
@@ -37,7 +37,9 @@ def find_or_note(code: str, name: str, kind: str) -> Organisation:
     code, name = check_code(code), check_holder(name)
     if not name or kind not in Organisation.Kind.values:
         raise DomainError("invalid", _("Enter the organisation's name as the public register has it."))
-    organisation, _made = Organisation.objects.get_or_create(code=code, defaults={"name": name, "kind": kind})
+    organisation, _made = Organisation.objects.get_or_create(
+        code=code, defaults={"name": name, "kind": kind, "contact": contact}
+    )
     if organisation.is_checked and _compared(organisation.name) != _compared(name):
         raise DomainError(
             "another_name",

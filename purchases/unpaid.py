@@ -1,7 +1,7 @@
 """What is held without being paid: how much of it a buyer may have, and for how long.
 
 Everybody shares a stock that nobody has paid for yet, so there are caps. An organisation that somebody of the office
-has checked has a cap of its own, and what it holds is not held against the others.
+has checked has a cap of its own for the contact it was checked with, and what it holds is not held against the others.
 """
 
 import time
@@ -25,7 +25,8 @@ _OPEN = """
     SELECT coalesce(sum(o.quantity), 0) FROM purchases_order o JOIN purchases_buyer b ON b.id = o.buyer_id
       LEFT JOIN purchases_organisation g ON g.id = b.organisation_id
      WHERE o.state IN ('held', 'allocating') AND """
-_UNCHECKED = _OPEN + "g.checked_at IS NULL"
+_CHECKED = "coalesce(g.checked_at IS NOT NULL AND g.contact_digest = b.contact_digest, false)"
+_UNCHECKED = f"{_OPEN} NOT {_CHECKED}"
 
 
 @dataclass
@@ -57,9 +58,9 @@ def check_unpaid(contact: str, address_digest: str, organisation: Organisation |
     Orders of one buyer, address or checked organisation are placed one after the other: each sees what the ones before
     it hold. The cap for all together is not to the tree: what was ordered in the last second may be missing.
     """
-    if organisation is not None and organisation.is_checked:
+    if organisation is not None and organisation.is_checked_with(contact):
         one_after_another(f"unpaid sinks of organisation {organisation.pk}")
-        (held,) = _sums([(_OPEN + "b.organisation_id = %s", organisation.pk)])
+        (held,) = _sums([(f"{_OPEN} b.organisation_id = %s AND {_CHECKED}", organisation.pk)])
         _refuse_above(settings.UNPAID_SINKS_PER_ORGANISATION, held, quantity)
         return
     one_after_another(*{crypto.digest(contact), address_digest} - {""})

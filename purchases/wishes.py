@@ -77,14 +77,18 @@ def check_campaign(campaign: Campaign | None) -> None:
         raise DomainError("campaign_over", message, 409)
 
 
-def check_way(pays_by: str, organisation: Organisation | None) -> None:
-    """Raises DomainError("not_checked") for a bank transfer of anybody but an organisation that has been checked."""
+def check_way(pays_by: str, organisation: Organisation | None, contact: str) -> None:
+    """Raises DomainError("not_checked") for a bank transfer of anybody but an organisation that has been checked, by
+    the contact it was checked with."""
     if pays_by not in Order.PaysBy.values:
         raise DomainError("invalid", _("Choose to pay online or by bank transfer."))
-    if pays_by == Order.PaysBy.TRANSFER and (organisation is None or not organisation.is_checked):
+    if pays_by == Order.PaysBy.TRANSFER and (organisation is None or not organisation.is_checked_with(contact)):
         raise DomainError(
             "not_checked",
-            _("Bank transfers are for organisations that we have checked. Pay online, or ask us to check yours first."),
+            _(
+                "Bank transfers are for organisations that we have checked, with the phone or e-mail that we have "
+                "checked. Pay online, or ask us to check yours first."
+            ),
             409,
         )
 

@@ -31,6 +31,8 @@ from trees.models import ConsentText, Division, Household, Photo, Programme, Spe
 
 PASSWORD = "correct horse battery staple"
 VILLAGE, OTHER_VILLAGE, OTHER_COUNTY = "522633102202", "522633101203", "522631111209"
+# Who speaks for the organisations.
+FIRM_CONTACT = "firm@example.org"
 _numbers = itertools.count(1)
 
 
@@ -176,7 +178,8 @@ def order(quantity: int = 1, **choice: Any) -> Order:
     """A held order."""
     if not choice.get("tree"):
         choice.setdefault("area", area())
-    values = {"key": uuid.uuid4().hex, "contact": f"buyer{next(_numbers)}@example.org", **choice}
+    contact = FIRM_CONTACT if choice.get("organisation") else f"buyer{next(_numbers)}@example.org"
+    values = {"key": uuid.uuid4().hex, "contact": contact, **choice}
     made = place_order(quantity=quantity, **values)
     payment(made)
     return made
@@ -245,6 +248,7 @@ def organisation(*, checked: bool = True, **changes: Any) -> Organisation:
         "code": body + uscc.calc_check_digit(body),
         "name": "从江杉木制品有限公司",
         "kind": "enterprise",
+        "contact": FIRM_CONTACT,
         **changes,
     }
     made = Organisation.objects.create(**values)

@@ -56,10 +56,9 @@ def place_ours(trees: int) -> int:
     from purchases.models import Order
     from purchases.orders import place_order
 
-    contact = f"{uuid.uuid4().hex}@example.org"
-    order = place_order(
-        key=uuid.uuid4().hex, contact=contact, quantity=trees, organisation=firm() if trees >= 200 else None
-    )
+    buyer = firm() if trees >= 200 else None
+    contact = buyer.contact if buyer else f"{uuid.uuid4().hex}@example.org"
+    order = place_order(key=uuid.uuid4().hex, contact=contact, quantity=trees, organisation=buyer)
     if order.state == Order.State.ALLOCATING:
         large_orders.allocate_orders()
         order.refresh_from_db()
@@ -76,7 +75,7 @@ def firm() -> Any:
     from purchases.models import Organisation
 
     checked = {"checked_by": User.objects.earliest("pk"), "checked_at": timezone.now()}
-    values = {"name": "bench", "kind": "enterprise", **checked}
+    values = {"name": "bench", "kind": "enterprise", "contact": "firm@example.org", **checked}
     return Organisation.objects.get_or_create(code="91520000000000001G", defaults=values)[0]
 
 

@@ -32,13 +32,14 @@ class CheckedFilter(admin.SimpleListFilter):
 
 @admin.register(Organisation)
 class OrganisationAdmin(ModelAdmin):
-    """Those that wait come first. A name can be put right until it is checked, and never afterwards."""
+    """Those that wait come first. A name can be put right until it is checked, and never afterwards; who speaks for it
+    may change."""
 
     list_display = ["name", "code", "kind", "checked_at", "checked_by", "created_at"]
     list_filter = [CheckedFilter, "kind"]
     search_fields = ["name", "code"]
     list_select_related = ["checked_by"]
-    fields = ["code", "name", "kind", "checked_by", "checked_at", "created_at"]
+    fields = ["code", "name", "kind", "contact", "checked_by", "checked_at", "created_at"]
     readonly_fields = ["code", "checked_by", "checked_at", "created_at"]
     ordering = [F("checked_at").desc(nulls_first=True), "-created_at"]
     actions = ["confirm"]
@@ -47,8 +48,8 @@ class OrganisationAdmin(ModelAdmin):
         """Finance and administrators."""
         return signed_in(request).has_role(FINANCE, ADMINISTRATOR)
 
-    def has_change_permission(self, request: HttpRequest, obj: Organisation | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or not obj.is_checked)
+    def get_readonly_fields(self, request: HttpRequest, obj: Organisation | None = None) -> list[str]:
+        return [*self.readonly_fields, *(["name", "kind"] if obj and obj.is_checked else [])]
 
     def has_add_permission(self, *args: object) -> bool:
         return False

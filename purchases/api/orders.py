@@ -18,6 +18,7 @@ from carbonsink.errors import DomainError
 from carbonsink.pages import client_address
 from purchases import allocation, checkout, orders, organisations
 from purchases.models import Campaign, Order, Organisation
+from purchases.wishes import check_contact
 from trees.models import Division, Household, Species, Tree
 
 # {what is chosen: (its model, the field that names it)}
@@ -111,7 +112,7 @@ class Orders(APIView):
         order = orders.place_order(
             key=key,
             **chosen,
-            organisation=organisations.find_or_note(**firm) if firm else None,
+            organisation=organisations.find_or_note(**firm, contact=check_contact(data["contact"])) if firm else None,
             address=client_address(request._request),
             user=request.user if request.user.is_authenticated else None,
             **data,

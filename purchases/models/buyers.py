@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from stdnum.cn import uscc
 
-from carbonsink.crypto import DigestField, EncryptedField
+from carbonsink.crypto import DigestField, EncryptedField, digests
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # No 0/O, 1/I/L, U: numbers are read aloud and typed.
 
@@ -50,6 +50,9 @@ class Organisation(models.Model):
     code = models.CharField(_("unified social credit code"), max_length=18, unique=True, validators=[check_uscc])
     name = models.CharField(_("name"), max_length=80)
     kind = models.CharField(_("kind"), max_length=12, choices=Kind)
+    # Who speaks for it: code and name of a firm are public, so that anybody could order as it.
+    contact = EncryptedField(_("phone or e-mail"), default="")
+    contact_digest = DigestField(of="contact", null=True)
     checked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, verbose_name=_("checked by"), null=True, related_name="+"
     )
@@ -74,6 +77,10 @@ class Organisation(models.Model):
     def is_checked(self) -> bool:
         """Whether a person has compared it with the public register."""
         return self.checked_at is not None
+
+    def is_checked_with(self, contact: str) -> bool:
+        """Whether it has been checked, with this contact as who speaks for it."""
+        return self.is_checked and self.contact_digest in digests(contact)
 
 
 class Buyer(models.Model):

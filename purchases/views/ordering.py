@@ -24,6 +24,7 @@ from purchases.choices import address_again
 from purchases.forms import GiveBackForm, OrderForm
 from purchases.models import Buyer, Certificate, Order, Payment, Refund
 from purchases.views.paying import openid_page
+from purchases.wishes import check_contact
 
 ENDED = (Payment.State.FAILED, Payment.State.CLOSED)
 HAS_TREES = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
@@ -49,7 +50,9 @@ def place(request: HttpRequest, form: OrderForm, choice: dict[str, Any]) -> Http
     organisation stays noted all the same."""
     data, organisation = form.cleaned_data, None
     if data["kind"] != Buyer.Kind.INDIVIDUAL:
-        organisation = organisations.find_or_note(data["code"], data["organisation_name"], data["kind"])
+        organisation = organisations.find_or_note(
+            data["code"], data["organisation_name"], data["kind"], check_contact(data["contact"])
+        )
     try:
         order = orders.place_order(
             key=str(data["form_token"]),

@@ -28,7 +28,8 @@ def organisation(name: str = "贵州青山科技有限公司", code: str = CODE)
     """An enterprise that the office has checked."""
     checked = {"checked_by": factories.user(roles.ADMINISTRATOR), "checked_at": timezone.now()}
     return Organisation.objects.get_or_create(
-        code=code, defaults={"name": name, "kind": Organisation.Kind.ENTERPRISE, **checked}
+        code=code,
+        defaults={"name": name, "kind": Organisation.Kind.ENTERPRISE, "contact": factories.FIRM_CONTACT, **checked},
     )[0]
 
 

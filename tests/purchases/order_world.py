@@ -32,7 +32,7 @@ def opened(product: str = "native", gateway: str = "wechatpay", **choice: Any) -
 
 def by_transfer() -> Order:
     """A checked organisation's order that is paid by bank transfer."""
-    organisation = find_or_note(CODE, "贵州青山有限公司", "enterprise")
+    organisation = find_or_note(CODE, "贵州青山有限公司", "enterprise", factories.FIRM_CONTACT)
     confirm_organisation(organisation, by=factories.user(roles.FINANCE))
     organisation.refresh_from_db()
     return fresh(organisation=organisation, contact_person="王小明", pays_by="transfer", holder="贵州青山有限公司")

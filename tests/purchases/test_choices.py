@@ -215,16 +215,34 @@ def test_a_checked_organisation_pays_by_transfer_within_five_working_days(settin
     settings.UNPAID_SINKS_PER_BUYER = settings.UNPAID_SINKS_PER_ADDRESS = settings.UNPAID_SINKS_IN_ALL = 1
     settings.UNPAID_SINKS_PER_ORGANISATION = 3
     firm = factories.organisation()
-    order = place(2, organisation=firm, pays_by="transfer", address="192.0.2.1", contact="a@example.org")
+    mine = {"organisation": firm, "contact": firm.contact}
+    order = place(2, **mine, pays_by="transfer", address="192.0.2.1")
     assert abs(order.expires_at - hold_until("transfer", order.created_at)) < timedelta(seconds=30)
     assert order.expires_at - timezone.now() > timedelta(days=4, hours=23)
     # What it holds is not held against anybody else, and the other way round.
     assert place(1, address="192.0.2.1", contact="a@example.org").state == "held"
     with pytest.raises(DomainError) as refused:
-        place(2, organisation=firm, contact="b@example.org")
+        place(2, **mine)
     assert (refused.value.code, refused.value.status) == ("too_many_unpaid", 429)
-    assert place(1, organisation=firm, contact="b@example.org").state == "held"
+    assert place(1, **mine).state == "held"
     assert books.stock() == (4, 4)
+    books.all_is_well()
+
+
+def test_whoever_knows_a_firm_s_code_and_name_is_not_yet_the_firm(settings: Any) -> None:
+    factories.market(4)
+    settings.UNPAID_SINKS_PER_BUYER = 1
+    firm = factories.organisation()
+    with pytest.raises(DomainError) as refused:
+        place(1, organisation=firm, pays_by="transfer", contact="stranger@example.org")
+    assert refused.value.code == "not_checked"
+    with pytest.raises(DomainError) as refused:
+        place(2, organisation=firm, contact="stranger@example.org")
+    assert refused.value.code == "too_many_unpaid"
+    # What a stranger holds in its name is not held against the firm.
+    place(1, organisation=firm, contact="stranger@example.org")
+    settings.UNPAID_SINKS_PER_ORGANISATION = 2
+    assert place(2, organisation=firm, contact=firm.contact, pays_by="transfer").state == "held"
     books.all_is_well()
 
 

@@ -122,7 +122,7 @@ def test_an_unchecked_organisation_is_noted_told_to_wait_and_may_pay_online_at_o
 
 def test_a_checked_organisation_pays_by_transfer() -> None:
     factories.market(3)
-    organisation = find_or_note(CODE, FIRM["organisation_name"], "enterprise")
+    organisation = find_or_note(CODE, FIRM["organisation_name"], "enterprise", FIRM["contact"])
     confirm_organisation(organisation, by=factories.user(roles.FINANCE))
     assert send(FIRM, pays_by="transfer").status_code == 302
     assert Order.objects.get().pays_by == "transfer"

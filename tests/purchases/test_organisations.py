@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def noted(name: str = "贵州青山有限公司", **changes: Any) -> Organisation:
-    return find_or_note(**({"code": CODE, "name": name, "kind": "enterprise"} | changes))
+    return find_or_note(**({"code": CODE, "name": name, "kind": "enterprise", "contact": "a@example.org"} | changes))
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,19 @@ def test_a_name_is_put_right_until_it_is_checked_and_never_afterwards() -> None:
     organisation, client = noted("贵州青山公司"), Client()
     client.force_login(factories.user(roles.FINANCE))
     change = reverse("admin:purchases_organisation_change", args=[organisation.pk])
-    right = {"name": "贵州青山有限公司", "kind": "enterprise", "code": OTHER_CODE}
+    right = {"name": "贵州青山有限公司", "kind": "enterprise", "code": OTHER_CODE, "contact": "a@example.org"}
     assert client.post(change, right).status_code == 302
     organisation.refresh_from_db()
     assert (organisation.name, organisation.code) == ("贵州青山有限公司", CODE)
     confirm_organisation(organisation, by=factories.user(roles.FINANCE))
-    assert client.post(change, right | {"name": "别的名字"}).status_code == 403
+    assert client.post(change, right | {"name": "别的名字", "contact": "b@example.org"}).status_code == 302
     organisation.refresh_from_db()
     assert organisation.name == "贵州青山有限公司"
+    # Who speaks for it may change.
+    assert (organisation.is_checked_with("a@example.org"), organisation.is_checked_with("b@example.org")) == (
+        False,
+        True,
+    )
 
 
 @pytest.mark.parametrize("role", [roles.OFFICER, roles.REVIEWER, roles.BUYER])
