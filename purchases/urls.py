@@ -59,6 +59,7 @@ urlpatterns = [
     path("finance/transfers/<int:pk>/return", finance.return_transfer, name="finance-return-transfer"),
     path("finance/returns/", finance.returns, name="finance-returns"),
     path("finance/returns/<str:kind>/<int:pk>/note", finance.note_return, name="finance-note-return"),
+    path("finance/returns/refund/<int:pk>/take-over", finance.take_over_refund, name="finance-take-over"),
     path("finance/returns/<int:pk>/confirm", finance.confirm_return, name="finance-confirm-return"),
     path("finance/differences/", finance.differences, name="finance-differences"),
     path("finance/differences/<int:pk>/answer", finance.answer_difference, name="finance-answer-difference"),

@@ -1,6 +1,9 @@
 """Money that people send back at the bank: refunds of bank transfers, refunds that a gateway refuses for good, and
 transfers that nobody could place.
 
+What a gateway refuses is tried again and again, and may go through at last: before anybody sends it at the bank, it is
+taken over, and from then on no gateway is asked for it.
+
 One person notes the bank's number, another confirms it; or the bank's own statement does. What was paid by transfer
 leaves the account for transfers. Where a gateway refused, its money stays with it and settles as any other: the sponsor
 has advanced the refund.
@@ -26,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 GATEWAY = "transfer"
 Owed = Refund | Transfer
+# A payment by hand in one of these states was made, or is said to have been.
+LIVE = (ByHand.State.NOTED, ByHand.State.CONFIRMED)
 
 
 def number_of(owed: Owed) -> str:
@@ -34,12 +39,47 @@ def number_of(owed: Owed) -> str:
 
 
 def to_send() -> list[Owed]:
-    """What somebody must send, oldest first: transfers on their way back, refunds of transfers, refused refunds."""
+    """What somebody must send, oldest first: transfers on their way back, refunds of transfers, refunds that were taken
+    over from a gateway."""
     refunds = Refund.objects.select_related("payment__order").order_by("pk")
     by_transfer = refunds.filter(payment__gateway=GATEWAY, state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
-    refused = refunds.exclude(payment__gateway=GATEWAY).filter(state=Refund.State.FAILED)
+    taken = refunds.exclude(payment__gateway=GATEWAY).filter(state=Refund.State.BY_HAND)
     going = Transfer.objects.filter(state=Transfer.State.GOING_BACK).exclude(by_hand__state=ByHand.State.NOTED)
-    return [*going.order_by("pk"), *by_transfer, *refused]
+    return [*going.order_by("pk"), *by_transfer, *taken.exclude(by_hand__state__in=LIVE)]
+
+
+def refused() -> list[Refund]:
+    """Refunds that a gateway refused when it was asked last, oldest first; it is asked again."""
+    refunds = Refund.objects.select_related("payment__order").order_by("pk")
+    return list(refunds.exclude(payment__gateway=GATEWAY).filter(state=Refund.State.FAILED))
+
+
+@transaction.atomic
+def take_over(refund: Refund, *, by: User) -> None:
+    """Has a refused refund be sent at the bank: its gateway is not asked for it any more, so it goes only once.
+    DomainError("wrong_state") when the gateway may be sending it, or has sent it."""
+    refund = _locked(refund)
+    if refund.state != Refund.State.FAILED or refund.payment.gateway == GATEWAY:
+        raise _may_still_send()
+    move(refund, Refund.State.BY_HAND, by=by, reason="taken over, to be sent at the bank")
+
+
+@transaction.atomic
+def hand_back(refund: Refund, *, by: User) -> None:
+    """Leaves a refund that was taken over, and that nobody has sent, to its gateway again. DomainError("wrong_state")
+    when somebody has noted it as sent."""
+    refund = _locked(refund)
+    if refund.payment.gateway == GATEWAY or refund.by_hand.filter(state__in=LIVE).exists():
+        raise DomainError("wrong_state", _("Somebody has noted this as sent. Reload the page."), status=409)
+    move(refund, Refund.State.FAILED, by=by, reason="left to the payment service again")
+
+
+def _locked(refund: Refund) -> Refund:
+    return Refund.objects.select_for_update(of=["self"]).select_related("payment").get(pk=refund.pk)
+
+
+def _may_still_send() -> DomainError:
+    return DomainError("wrong_state", _("The payment service may still send this refund. Wait for it."), 409)
 
 
 def to_confirm() -> list[ByHand]:
@@ -50,7 +90,8 @@ def to_confirm() -> list[ByHand]:
 
 @transaction.atomic
 def note_sent(owed: Owed, *, bank_serial: str, by: User | None) -> ByHand:
-    """Notes that somebody sent the money at the bank, under the bank's number. From now on no gateway is asked for it.
+    """Notes that somebody sent the money at the bank, under the bank's number. What a gateway refused was taken over
+    before; only the bank's own statement (`by` nobody) tells of it without.
 
     Raises DomainError: "invalid" without a number, "used" for one that was noted before, "wrong_state" for what is not
     to be sent by hand (any more).
@@ -60,10 +101,11 @@ def note_sent(owed: Owed, *, bank_serial: str, by: User | None) -> ByHand:
         raise DomainError("invalid", _("Enter the bank's serial number of the payment."))
     which: dict[str, Owed]
     if isinstance(owed, Refund):
-        owed = Refund.objects.select_for_update(of=["self"]).select_related("payment").get(pk=owed.pk)
-        if owed.state != Refund.State.FAILED and owed.payment.gateway != GATEWAY:
-            raise DomainError("wrong_state", _("The payment service may still send this refund. Wait for it."), 409)
-        move(owed, Refund.State.BY_HAND, by=by, reason=f"bank {bank_serial}")
+        owed = _locked(owed)
+        if owed.payment.gateway == GATEWAY or (by is None and owed.state == Refund.State.FAILED):
+            move(owed, Refund.State.BY_HAND, by=by, reason=f"bank {bank_serial}")
+        elif owed.state != Refund.State.BY_HAND:
+            raise _may_still_send()
         which = {"refund": owed}
     else:
         owed = Transfer.objects.select_for_update().get(pk=owed.pk)
@@ -123,14 +165,18 @@ def confirm_by_statement(row: Row) -> bool:
     if owed.fen != -row.fen:
         log.error("debit_of_another_amount", number=number_of(owed), fen=-row.fen, wanted=owed.fen)
         return False
-    with transaction.atomic():
-        noted = owed.by_hand.filter(state=ByHand.State.NOTED).select_for_update().first()
-        if noted is None:
-            noted = note_sent(owed, bank_serial=row.serial, by=None)
-        confirm(noted, by=None)
+    try:
+        with transaction.atomic():
+            noted = owed.by_hand.filter(state=ByHand.State.NOTED).select_for_update().first()
+            if noted is None:
+                noted = note_sent(owed, bank_serial=row.serial, by=None)
+            confirm(noted, by=None)
+    except DomainError as error:  # It keeps no other row of the statement waiting.
+        log.error("debit_not_booked", number=number_of(owed), serial=row.serial, why=error.code)
+        return False
     return True
 
 
 def _open() -> Sequence[Owed]:
     noted = to_confirm()
-    return [*to_send(), *(owed for one in noted if (owed := one.refund or one.transfer) is not None)]
+    return [*to_send(), *refused(), *(owed for one in noted if (owed := one.refund or one.transfer) is not None)]

@@ -89,7 +89,9 @@ def _counts() -> dict[str, Any]:
     """What waits on each of the pages."""
     return {
         "transfers_waiting": Transfer.objects.filter(state=Transfer.State.WAITING).count(),
-        "returns_waiting": len(sent_by_hand.to_send()) + len(sent_by_hand.to_confirm()),
+        "returns_waiting": sum(
+            len(found()) for found in (sent_by_hand.to_send, sent_by_hand.refused, sent_by_hand.to_confirm)
+        ),
         "differences_open": Difference.objects.filter(state=Difference.State.OPEN).count(),
     }
 
@@ -161,9 +163,22 @@ def returns(request: HttpRequest) -> HttpResponse:
         }
         for one in sent_by_hand.to_send()[:SHOWN]
     ]
-    return render(
-        request, "finance/returns.html", {"to_send": owed, "to_confirm": sent_by_hand.to_confirm(), **_counts()}
-    )
+    context = {"to_send": owed, "refused": sent_by_hand.refused()[:SHOWN], "to_confirm": sent_by_hand.to_confirm()}
+    return render(request, "finance/returns.html", {**context, **_counts()})
+
+
+@role_required(FINANCE)
+@require_POST
+def take_over_refund(request: HttpRequest, pk: int) -> HttpResponse:
+    """Takes a refused refund from the payment service, to send it at the bank; or leaves it to the service again."""
+    refund = get_object_or_404(Refund, pk=pk)
+    if "leave" in request.POST:
+        sent_by_hand.hand_back(refund, by=signed_in(request))
+        messages.success(request, _("The payment service is asked for it again."))
+    else:
+        sent_by_hand.take_over(refund, by=signed_in(request))
+        messages.success(request, _("It waits under “To send back”: send it at the bank and note the bank's number."))
+    return redirect("purchases:finance-returns")
 
 
 @role_required(FINANCE)

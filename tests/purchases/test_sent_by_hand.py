@@ -42,6 +42,14 @@ def refused_refund() -> Refund:
     return refund
 
 
+def taken_over() -> Refund:
+    """A refused refund that somebody of finance has taken over."""
+    refund = refused_refund()
+    sent_by_hand.take_over(refund, by=factories.user(roles.FINANCE))
+    refund.refresh_from_db()
+    return refund
+
+
 def test_a_transfer_goes_back_once_two_people_say_so() -> None:
     transfer, one, other = going_back(), factories.user(roles.FINANCE), factories.user(roles.FINANCE)
     assert books.balances() == {"gateway": 500, "refunds": -500}
@@ -90,7 +98,8 @@ def test_a_debit_of_another_amount_confirms_nothing() -> None:
 
 
 def test_a_refused_refund_is_advanced_by_the_sponsor_and_never_sent_again() -> None:
-    refund = refused_refund()
+    refund = taken_over()
+    assert sent_by_hand.to_send() == [refund]
     noted = sent_by_hand.note_sent(refund, bank_serial="OUT1", by=factories.user(roles.FINANCE))
     assert refund.pk not in refunds.open_refunds()
     refunds.send(Refund.objects.get(pk=refund.pk))  # A task that comes late does nothing.
@@ -102,10 +111,11 @@ def test_a_refused_refund_is_advanced_by_the_sponsor_and_never_sent_again() -> N
 
 
 def test_a_note_is_taken_back() -> None:
-    refund, finance = refused_refund(), factories.user(roles.FINANCE)
+    refund, finance = taken_over(), factories.user(roles.FINANCE)
     sent_by_hand.withdraw(sent_by_hand.note_sent(refund, bank_serial="OUT1", by=finance), by=finance)
     refund.refresh_from_db()
-    assert (refund.state, sent_by_hand.to_send()) == ("failed", [refund])
+    assert (refund.state, sent_by_hand.to_send(), sent_by_hand.refused()) == ("failed", [], [refund])
+    sent_by_hand.take_over(refund, by=finance)
     sent_by_hand.note_sent(refund, bank_serial="OUT1", by=finance)
     assert ByHand.objects.filter(state="noted").count() == 1
 
@@ -168,4 +178,62 @@ def test_the_pages_of_two_people() -> None:
     assert banking.client_of(other).post(f"/finance/returns/{noted.pk}/confirm").status_code == 302
     assert Refund.objects.get().state == "succeeded"
     assert Order.objects.get().state == "refunded"
+    books.all_is_well()
+
+
+def test_a_refused_refund_is_taken_over_before_it_is_sent_so_that_it_never_goes_twice(wechat: WechatClient) -> None:
+    """The gateway refuses what exceeds the merchant's balance, and pays when it is asked again."""
+    refund, finance = refused_refund(), factories.user(roles.FINANCE)
+    assert (sent_by_hand.to_send(), sent_by_hand.refused()) == ([], [refund])
+    with pytest.raises(DomainError):
+        sent_by_hand.note_sent(refund, bank_serial="OUT1", by=finance)
+    page = banking.client_of(finance)
+    assert page.post(f"/finance/returns/refund/{refund.pk}/take-over").status_code == 302
+    assert page.post(f"/finance/returns/refund/{refund.pk}/take-over").status_code == 409
+    refunds.step(refund.pk)
+    refund.refresh_from_db()
+    assert (refund.state, sent_by_hand.to_send(), sent_by_hand.refused()) == ("by_hand", [refund], [])
+    assert "leave it to the payment service again" in page.get("/finance/returns/").content.decode()
+    assert page.post(f"/finance/returns/refund/{refund.pk}/note", {"bank_serial": "O1"}).status_code == 302
+    # What was sent is not left to the gateway again.
+    assert page.post(f"/finance/returns/refund/{refund.pk}/take-over", {"leave": 1}).status_code == 409
+    assert (Refund.objects.get().state, sent_by_hand.to_send()) == ("by_hand", [])
+
+
+def test_a_refund_that_was_taken_over_is_left_to_the_gateway_again() -> None:
+    refund = taken_over()
+    page = banking.client_of()
+    assert page.post(f"/finance/returns/refund/{refund.pk}/take-over", {"leave": 1}).status_code == 302
+    assert (Refund.objects.get().state, sent_by_hand.refused()) == ("failed", [refund])
+    assert refund.pk in refunds.open_refunds()
+    assert "may still pay" in page.get("/finance/returns/").content.decode()
+
+
+def test_a_refund_of_a_transfer_is_not_left_to_a_gateway() -> None:
+    refund, finance = refund_of_a_transfer(), factories.user(roles.FINANCE)
+    for act in (sent_by_hand.take_over, sent_by_hand.hand_back):
+        with pytest.raises(DomainError):
+            act(refund, by=finance)
+    assert Refund.objects.get().state == "unknown"
+
+
+def test_the_banks_statement_closes_a_refused_refund_that_nobody_took_over() -> None:
+    refund = refused_refund()
+    assert banking.send(banking.row(300, refund.number, out=True)).confirmed == 1
+    assert Refund.objects.get().state == "succeeded"
+    books.all_is_well()
+
+
+def test_a_debit_that_cannot_be_booked_keeps_no_other_waiting() -> None:
+    """Somebody has noted the number of the one for the other."""
+    first, second, third = going_back(1), going_back(2), going_back(3)
+    sent_by_hand.note_sent(first, bank_serial="OUT2", by=factories.user(roles.FINANCE))
+    outcome = banking.send(
+        *(
+            banking.row(one.fen, one.back_number or "", serial=serial, out=True)
+            for one, serial in ((second, "OUT2"), (third, "OUT3"))
+        )
+    )
+    assert (outcome.debits, outcome.confirmed) == (2, 1)
+    assert Transfer.objects.filter(state="sent_back").get() == third
     books.all_is_well()
