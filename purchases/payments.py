@@ -29,6 +29,8 @@ from purchases.models import Notification, Order, Payment, Refund
 
 log = structlog.get_logger(__name__)
 
+# In the history of a capture that its gateway sent back before we knew of it.
+WENT_BACK = "sent back at the gateway"
 # Larger orders are booked after the gateway has its answer, which it wants within five seconds.
 BOOKED_AT_ONCE_TREES = 5_000
 # How long the sweep looks for stored notifications that nobody has booked; then the gateway is asked.
@@ -120,6 +122,7 @@ def book_capture(payment: Payment, report: PaymentReport) -> None:
         move(
             payment,
             Payment.State.CAPTURED,
+            reason=WENT_BACK if report.state == "refunded" else "",
             transaction_id=report.transaction_id,
             captured_fen=report.fen,
             captured_at=report.captured_at or timezone.now(),
@@ -213,14 +216,46 @@ def book_surplus(paid: Payment, transaction_id: str, fen: int, *, by: User | Non
 
 @transaction.atomic
 def send_back(payment: Payment, *, by: User) -> Refund:
-    """Sends back a capture that lies in suspense because its amount was wrong. DomainError when it does not."""
-    payment = Payment.objects.select_for_update().get(pk=payment.pk)
-    held = ledger.balance_of_entry(f"capture:{payment.reference}", Account.Kind.SUSPENSE)
-    if held != -(payment.captured_fen or 0) or held == 0 or payment.refunds.exists():
-        raise DomainError("not_in_suspense", _("This payment is not waiting for an explanation."), status=409)
+    """Sends back a capture that lies in suspense because its amount was wrong. DomainError when it does not, and for
+    one that its gateway has sent back already: it would go twice."""
+    payment, held = _in_suspense(payment)
+    if _went_back(payment):
+        raise DomainError(
+            "went_back",
+            _("The payment service says that it has sent this back already. See there what went back, and note it."),
+            status=409,
+        )
     ledger.post(
         f"sendback:{payment.reference}",
         "sendback",
-        {ledger.account(Account.Kind.SUSPENSE): -held, ledger.account(Account.Kind.REFUNDS): held},
+        {ledger.account(Account.Kind.SUSPENSE): held, ledger.account(Account.Kind.REFUNDS): -held},
     )
     return request_refund(payment, Refund.Reason.AMOUNT, by=by)
+
+
+@transaction.atomic
+def note_went_back(payment: Payment, *, by: User) -> None:
+    """Books that all of a capture in suspense has gone back to its payer at the gateway, as a person has seen there.
+    DomainError for any other one."""
+    payment, held = _in_suspense(payment)
+    if not _went_back(payment):
+        raise DomainError("not_sent_back", _("The payment service has not sent this payment back."), status=409)
+    into = ledger.account(Account.Kind.GATEWAY, payment.gateway)
+    ledger.post(f"wentback:{payment.reference}", "wentback", {ledger.account(Account.Kind.SUSPENSE): held, into: -held})
+    log.warning("noted_as_sent_back", reference=payment.reference, fen=held, by=by.pk)
+
+
+def _in_suspense(payment: Payment) -> tuple[Payment, int]:
+    """A capture that waits in suspense for a person, locked, and its fen. DomainError when it does not."""
+    payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    held = -ledger.balance_of_entry(f"capture:{payment.reference}", Account.Kind.SUSPENSE)
+    answered = payment.refunds.exists() or ledger.balance_of_entry(
+        f"wentback:{payment.reference}", Account.Kind.SUSPENSE
+    )
+    if held != (payment.captured_fen or 0) or held == 0 or answered:
+        raise DomainError("not_in_suspense", _("This payment is not waiting for an explanation."), status=409)
+    return payment, held
+
+
+def _went_back(payment: Payment) -> bool:
+    return payment.history().filter(to_state=Payment.State.CAPTURED, reason=WENT_BACK).exists()

@@ -19,7 +19,7 @@ class PaymentAdmin(FinanceMixin, ModelAdmin):
     list_filter = ["state", "gateway"]
     search_fields = ["reference", "transaction_id"]
     list_select_related = ["order"]
-    actions = ["send_back"]
+    actions = ["send_back", "note_went_back"]
 
     @admin.display(description=_("amount"), ordering="fen")
     def amount(self, payment: Payment) -> str:
@@ -28,6 +28,12 @@ class PaymentAdmin(FinanceMixin, ModelAdmin):
     @admin.action(description=_("Send back chosen payments of a wrong amount"), permissions=["finance"])
     def send_back(self, request: HttpRequest, queryset: QuerySet[Payment]) -> None:
         for_each(request, queryset, lambda row: payments.send_back(row, by=signed_in(request)))
+
+    @admin.action(
+        description=_("Note that all of the chosen payments went back at the payment service"), permissions=["finance"]
+    )
+    def note_went_back(self, request: HttpRequest, queryset: QuerySet[Payment]) -> None:
+        for_each(request, queryset, lambda row: payments.note_went_back(row, by=signed_in(request)))
 
 
 @admin.register(Refund)
