@@ -162,7 +162,7 @@ def _keep(bill: Bill, found: list[_Found]) -> None:
 
 def answer(difference: Difference, *, text: str, by: User) -> None:
     """Closes a difference with what a person found out. DomainError("no_answer") without a text."""
-    text = text.strip()
+    text = text.replace("\0", "").strip()
     if not text:
         raise DomainError("no_answer", _("Write what you found out."))
     move(difference, Difference.State.ANSWERED, by=by, reason=text, answer=text[:200], answered_by=by)

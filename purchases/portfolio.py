@@ -180,7 +180,8 @@ def hand_on(certificate: Certificate, *, contact: str, holder: str, trees: int) 
 @transaction.atomic
 def split_tree(certificate: Certificate, number: str) -> Certificate:
     """Gives one tree of a certificate a certificate of its own. DomainError: not_yours_any_more, promised."""
-    sink = certificate.sinks.select_related("tree").filter(tree__number=number).first()
+    found = certificate.sinks.select_related("tree").filter(tree__number=number)
+    sink = found.first() if number.isalnum() else None
     if sink is None:
         raise DomainError("not_found", _("This certificate does not cover that tree. Reload the page."), 404)
     gifts.keep_promises(certificate, 1)

@@ -97,7 +97,7 @@ def note_sent(owed: Owed, *, bank_serial: str, by: User | None) -> ByHand:
     to be sent by hand (any more).
     """
     bank_serial = bank_serial.strip()
-    if not 1 <= len(bank_serial) <= 64:
+    if not 1 <= len(bank_serial) <= 64 or not bank_serial.isprintable():
         raise DomainError("invalid", _("Enter the bank's serial number of the payment."))
     which: dict[str, Owed]
     if isinstance(owed, Refund):

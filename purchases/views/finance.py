@@ -1,5 +1,6 @@
 """Finance's own pages: bank transfers, money to be sent back by hand, and what the gateways' bills say otherwise."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -124,7 +125,7 @@ def answer_transfer(request: HttpRequest, pk: int) -> HttpResponse:
         return _transfer_page(request, found, _("Enter the order's number and how you know."), 400)
     number = "".join(form.cleaned_data["order"].upper().replace("-", "").split())
     order = Order.objects.filter(number=number).first()
-    others = [int(one) for one in form.cleaned_data["with_others"].split() if one.isascii() and one.isdigit()]
+    others = [int(one) for one in form.cleaned_data["with_others"].split() if re.fullmatch("[0-9]{1,18}", one)]
     together = [found, *Transfer.objects.filter(pk__in=others[:20]).exclude(pk=pk)]
     try:
         if order is None:
