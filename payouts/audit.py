@@ -63,6 +63,12 @@ CHECKS = {
     "refunds that are not in the ledger once they have arrived": """
         SELECT r.number FROM purchases_refund r LEFT JOIN ledger_entry e ON e.reference = 'refund:' || r.number
          WHERE (r.state = 'succeeded') <> (e.id IS NOT NULL)""",
+    "money owed back to buyers that is not that of open refunds and returning transfers": """
+        SELECT a.code FROM ledger_account a
+         WHERE a.kind = 'refunds'
+           AND (SELECT coalesce(-sum(l.fen), 0) FROM ledger_line l WHERE l.account_id = a.id)
+            <> (SELECT coalesce(sum(r.fen), 0) FROM purchases_refund r WHERE r.state <> 'succeeded')
+             + (SELECT coalesce(sum(t.fen), 0) FROM purchases_transfer t WHERE t.state = 'going_back')""",
     "valid certificates that do not cover their trees": """
         SELECT c.serial FROM purchases_certificate c LEFT JOIN purchases_sink s ON s.certificate_id = c.id
          WHERE c.state IN ('valid', 'retired') GROUP BY c.id

@@ -21,6 +21,9 @@ from purchases.models import Buyer, Certificate, Gift, Order, Sink
 from purchases.models.buyers import ALPHABET
 
 AT_ONCE = 5_000
+# So many gifts may be withdrawn beyond the order's trees before new ones are not sent any more: each message goes to
+# somebody whom only the giver knows, and a tree that is free again costs nothing.
+WITHDRAWN_BEYOND = 10
 # Nobody is woken by a gift.
 SENT_AT = time(8)
 
@@ -74,7 +77,7 @@ def keep_promises(certificate: Certificate, trees: int) -> None:
 def give(order: Order, wishes: Sequence[Wish], *, giver: str) -> list[Gift]:
     """Makes gifts of an order's trees, all or none. Those with a contact are sent on their day.
 
-    DomainError: bad_quantity (more than are free, too many at once), not_paid.
+    DomainError: bad_quantity (more than are free, too many at once), not_paid, too_many_withdrawn (to send any more).
     """
     order = Order.objects.select_for_update().select_related("buyer").get(pk=order.pk)
     if not wishes or len(wishes) > AT_ONCE:
@@ -88,6 +91,13 @@ def give(order: Order, wishes: Sequence[Wish], *, giver: str) -> list[Gift]:
             _("These gifts need %(wanted)s trees, but only %(free)s of your order are free. Give fewer.")
             % {"wanted": wanted, "free": free},
             409,
+        )
+    withdrawn = order.gifts.filter(state=Gift.State.CANCELLED).count()
+    if withdrawn > order.quantity + WITHDRAWN_BEYOND and any(wish.contact for wish in wishes):
+        raise DomainError(
+            "too_many_withdrawn",
+            _("Many gifts of this order were withdrawn. Leave out the contact, and pass on the link yourself."),
+            429,
         )
     made = Gift.objects.bulk_create(
         [

@@ -229,3 +229,19 @@ def test_a_taker_and_a_refund_do_not_both_win() -> None:
     taken, refunded = at_once(lambda: take(gift).status_code, refund)
     gift.refresh_from_db()
     assert (taken, refunded, gift.state) in [(302, 0, "taken"), (409, 1, "cancelled")]
+
+
+def test_one_tree_sends_no_end_of_messages(order: Order) -> None:
+    """Given to somebody, withdrawn, given to somebody else, and so on."""
+    sent = 0
+    for turn in range(30):
+        if give(order, contact=f"stranger{turn}@example.org").status_code != 302:
+            break
+        sent += 1
+        anybody().post(f"/orders/{order.token}/gifts/{order.gifts.latest('pk').pk}/withdraw/")
+    assert sent == order.quantity + gifts.WITHDRAWN_BEYOND + 1
+    refused = give(order, contact="another@example.org")
+    assert refused.status_code == 429
+    assert Message.objects.filter(key__startswith="gift:").count() == sent
+    one_gift(order)  # Its link is passed on by the giver.
+    books.all_is_well()
