@@ -122,9 +122,8 @@ def _manage(directory: Path, command: list[str]) -> int:
         return children.run_in_foreground(line, environment=environment.of_children(own))
     if not (directory / environment.SECRETS).exists():
         raise DemoError(f"There is no demo in {directory} yet: run make demo first.")
-    nobody = {"wechatpay": "http://127.0.0.1:9", "bank": "http://127.0.0.1:9"}
     with embedded.start(directory) as servers:
-        own = environment.settings(directory, port=8000, standins=nobody) | servers.environment
+        own = environment.settings(directory, port=8000, standins=environment.NOBODY) | servers.environment
         return children.run_in_foreground(line, environment=environment.of_children(own))
 
 

@@ -16,17 +16,20 @@ SECRETS = "secrets.json"
 CERTIFICATE_KEY = "certificate.key.pem"
 STANDINS = "standins"
 EXPORTS = "environment"
+STANDIN_NAMES = ("bank", "wechatpay", "alipay")
+# Where nobody listens: the stand-ins of a demo that is not running.
+NOBODY = dict.fromkeys(STANDIN_NAMES, "http://127.0.0.1:9")
 
 
 def settings(directory: Path, *, port: int, standins: dict[str, str]) -> dict[str, str]:
     """The environment of the platform's processes, without the addresses of database and broker.
 
-    `standins` holds the base addresses of `wechatpay`, `alipay` and `bank`. Secrets are made once and stay.
+    `standins` holds the base addresses of STANDIN_NAMES. Secrets are made once and stay.
     """
     return {
         "DEPLOYMENT": "demo",
         "PAYOUT_RUN_SECONDS": "20",
-        "PAYMENT_GATEWAYS": "wechatpay,alipay",
+        "PAYMENT_GATEWAYS": "wechatpay,alipay,transfer",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "MEDIA_ROOT": str(directory / "media"),

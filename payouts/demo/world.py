@@ -19,7 +19,8 @@ from carbonsink.accounts.models import User
 from payouts.accounts import approve_account, enter_account
 from payouts.demo.people import BANK_CODE, BANK_NAME, villager
 from payouts.demo.pictures import tree_picture
-from purchases.models import Tariff
+from purchases import campaigns, organisations
+from purchases.models import Campaign, Organisation, Tariff
 from purchases.vintages import open_vintage
 from trees import photos, registration, review
 from trees.models import ConsentText, Division, Household, Programme, Species
@@ -33,6 +34,13 @@ CONSENT = """一、我自愿把上述林木登记为碳汇树,林木权属清楚
 三、每棵树每年的碳汇只出售一次,所得全部汇入我本人的银行账户,平台不收取任何费用。
 四、我同意为此登记我的姓名、身份证号、电话和银行账户;公开页面只显示隐去部分的姓名和大致位置。
 五、我可以随时撤回同意;已售出的碳汇仍管护到当年年底。"""
+# A made-up enterprise; its code passes the check and belongs to nobody.
+ENTERPRISE, ENTERPRISE_CODE = "黔东南青山科技有限公司", "91522600MADEM00AAQ"
+CAMPAIGN = "class-of-2026"
+STORY = """毕业前,我们想给家乡留下一片树林。
+
+每位同学认购一棵单株碳汇,一棵三元,全部直接进入从江农户自己的银行账户。
+欢迎校友、老师和家长一起来:选一棵树,写上你想说的话,看着它长大。"""
 PEOPLE = [
     ("village officer 村级登记员", roles.OFFICER, "officer@demo.example", "欧阳明"),
     ("county reviewer 县级审核员", roles.REVIEWER, "reviewer@demo.example", "石敏"),
@@ -70,6 +78,8 @@ def open_world(password: str, report: Callable[[Iterable[Household]], Iterable[H
     for household in report(_households(people[roles.OFFICER])):
         _equip(household, people)
     open_vintage(tariff)
+    _know_enterprise(people[roles.FINANCE])
+    _run_campaign(people[roles.ADMINISTRATOR])
     _pay_in()
 
 
@@ -137,6 +147,32 @@ def _equip(household: Household, people: dict[str, User]) -> None:
         photo = photos.take_photo(tree, io.BytesIO(tree_picture(seed)), officer=people[roles.OFFICER])
         process_photo(photo.pk)  # At once, so that the walk's own photos need not wait behind these.
         review.approve_tree(tree, reviewer=people[roles.REVIEWER])
+
+
+def _know_enterprise(finance: User) -> None:
+    """An enterprise that finance has checked: it may order by bank transfer."""
+    enterprise = organisations.find_or_note(ENTERPRISE_CODE, ENTERPRISE, Organisation.Kind.ENTERPRISE)
+    if not enterprise.is_checked:
+        organisations.confirm_organisation(enterprise, by=finance)
+
+
+def _run_campaign(administrator: User) -> None:
+    """A school's campaign that the office lets run, unless it was there before."""
+    if Campaign.objects.filter(slug=CAMPAIGN).exists():
+        return
+    today = timezone.localdate()
+    campaign = campaigns.apply_for_campaign(
+        slug=CAMPAIGN,
+        title="给家乡种一片林",
+        story=STORY,
+        owner="从江县杉林中学2026届毕业班",
+        contact="class2026@demo.example",
+        target_trees=60,
+        begins_on=today,
+        ends_on=today + timedelta(days=90),
+        area=Division.objects.get(code="522633000000"),
+    )
+    campaigns.approve(campaign, by=administrator)
 
 
 def _pay_in() -> None:
