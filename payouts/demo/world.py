@@ -36,6 +36,7 @@ CONSENT = """一、我自愿把上述林木登记为碳汇树,林木权属清楚
 五、我可以随时撤回同意;已售出的碳汇仍管护到当年年底。"""
 # A made-up enterprise; its code passes the check and belongs to nobody.
 ENTERPRISE, ENTERPRISE_CODE = "黔东南青山科技有限公司", "91522600MADEM00AAQ"
+ENTERPRISE_CONTACT = "firm@demo.example"
 CAMPAIGN = "class-of-2026"
 STORY = """毕业前,我们想给家乡留下一片树林。
 
@@ -150,8 +151,9 @@ def _equip(household: Household, people: dict[str, User]) -> None:
 
 
 def _know_enterprise(finance: User) -> None:
-    """An enterprise that finance has checked: it may order by bank transfer."""
-    enterprise = organisations.find_or_note(ENTERPRISE_CODE, ENTERPRISE, Organisation.Kind.ENTERPRISE)
+    """An enterprise that finance has checked: with this contact it may order by bank transfer."""
+    kind = Organisation.Kind.ENTERPRISE
+    enterprise = organisations.find_or_note(ENTERPRISE_CODE, ENTERPRISE, kind, ENTERPRISE_CONTACT)
     if not enterprise.is_checked:
         organisations.confirm_organisation(enterprise, by=finance)
 
