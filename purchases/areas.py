@@ -11,13 +11,11 @@ from trees.models import Division
 
 
 @dataclass(frozen=True)
-class Area:
-    """A division with its trees of a vintage."""
+class Offer:
+    """How many trees of a vintage are or were for sale somewhere."""
 
-    division: Division
     total: int
     sold: int
-    households: int
 
     @property
     def unsold(self) -> int:
@@ -28,6 +26,14 @@ class Area:
     def sold_percent(self) -> int:
         """How much of 100 is sold, rounded down."""
         return 100 * self.sold // self.total if self.total else 0
+
+
+@dataclass(frozen=True)
+class Area(Offer):
+    """A division with its trees of a vintage."""
+
+    households: int
+    division: Division
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def at_levels(vintage: int, prefix: str, *levels: str) -> dict[str, list[Area]]:
     codes = {code for found in sums.values() for code in found}
     areas: dict[str, list[Area]] = {level: [] for level in levels}
     for division in Division.objects.filter(code__in=codes, level__in=levels).order_by("code"):
-        areas[division.level].append(Area(division, *sums[division.level][division.code]))
+        areas[division.level].append(Area(*sums[division.level][division.code], division=division))
     return areas
 
 
@@ -96,7 +102,7 @@ def whole(vintage: int, division: Division) -> Area:
     row = Stock.objects.filter(vintage=vintage, village_code__startswith=division.prefix).aggregate(
         total=Sum("total", default=0), sold=Sum("sold", default=0), households=Count("id")
     )
-    return Area(division, row["total"], row["sold"], row["households"])
+    return Area(row["total"], row["sold"], row["households"], division)
 
 
 def first_choice(vintage: int, found: dict[str, list[Area]]) -> list[Area]:

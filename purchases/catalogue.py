@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import F, Q
 from django.http import Http404
 
+from purchases.areas import Offer
 from purchases.models import Stock
 from trees.models import Division, Household, Species, Tree
 
@@ -30,22 +31,10 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Holding:
+class Holding(Offer):
     """A household with its stock of the vintage."""
 
     household: Household
-    total: int
-    sold: int
-
-    @property
-    def unsold(self) -> int:
-        """Trees that can be bought now."""
-        return self.total - self.sold
-
-    @property
-    def sold_percent(self) -> int:
-        """How much of 100 is sold, rounded down."""
-        return 100 * self.sold // self.total if self.total else 0
 
 
 def read_cursor(text: str, length: int) -> list[int] | None:
@@ -185,10 +174,10 @@ def holdings(vintage: int, village: Division, after: str = "") -> tuple[list[Hol
     following = ""
     if len(rows) > HOUSEHOLDS:
         following = _write_cursor(shown[-1].sold, shown[-1].shuffle, shown[-1].household_id)
-    return [Holding(row.household, row.total, row.sold) for row in shown], following
+    return [Holding(row.total, row.sold, row.household) for row in shown], following
 
 
 def holding(vintage: int, household: Household) -> Holding:
     """A household with its stock, also when it has none."""
     row = Stock.objects.filter(vintage=vintage, household=household).first()
-    return Holding(household, row.total if row else 0, row.sold if row else 0)
+    return Holding(row.total if row else 0, row.sold if row else 0, household)

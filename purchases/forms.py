@@ -17,22 +17,29 @@ def _text(label: Any, length: int, *, hint: Any = "", required: bool = False, **
     return forms.CharField(label=label, max_length=length, required=required, help_text=hint, widget=widget)
 
 
+class TreesField(forms.IntegerField):
+    """How many trees."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("How many trees"),
+            min_value=1,
+            max_value=10**9,
+            widget=forms.NumberInput({"inputmode": "numeric"}),
+            error_messages={
+                "invalid": _("Enter a whole number of trees, such as 10."),
+                "required": _("Enter how many trees, such as 10."),
+                "min_value": _("Choose at least one tree."),
+            },
+            **options,
+        )
+
+
 class OrderForm(forms.Form):
     """What is ordered and by whom. Without scripts an organisation's fields are simply there; they count together."""
 
     form_token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    quantity = forms.IntegerField(
-        label=_("How many trees"),
-        initial=1,
-        min_value=1,
-        max_value=10**9,
-        widget=forms.NumberInput({"inputmode": "numeric"}),
-        error_messages={
-            "invalid": _("Enter a whole number of trees, such as 10."),
-            "required": _("Enter how many trees, such as 10."),
-            "min_value": _("Choose at least one tree."),
-        },
-    )
+    quantity = TreesField(initial=1)
     kind = forms.ChoiceField(
         label=_("Who buys"),
         required=False,
@@ -144,17 +151,7 @@ class OrderForm(forms.Form):
 class GiveBackForm(forms.Form):
     """How many trees are given back."""
 
-    trees = forms.IntegerField(
-        label=_("How many trees"),
-        min_value=1,
-        max_value=10**9,
-        widget=forms.NumberInput({"inputmode": "numeric"}),
-        error_messages={
-            "invalid": _("Enter a whole number of trees, such as 10."),
-            "required": _("Enter how many trees, such as 10."),
-            "min_value": _("Choose at least one tree."),
-        },
-    )
+    trees = TreesField()
     sure = forms.BooleanField(
         label=_("I know that these trees and their place on the certificate are not mine any more then."),
         error_messages={"required": _("Tick that you know this.")},

@@ -72,7 +72,7 @@ def _area(request: HttpRequest, vintage: int, division: Division) -> dict[str, A
     # The map shows counties by their outlines, and within a county the villages.
     on_map = _MAPPED.get(division.level)
     found = areas.at_levels(vintage, division.prefix, division.level, *filter(None, {below, on_map}))
-    here = found[division.level] or [areas.Area(division, 0, 0, 0)]
+    here = found[division.level] or [areas.Area(0, 0, 0, division)]
     shown: dict[str, Any] = {}
     if below is None:
         asked = request.GET.get("households", "")
