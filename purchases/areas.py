@@ -1,5 +1,6 @@
 """What can be bought where: the divisions below a place, with how many sinks are unsold. Sums stock rows only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import add
 
@@ -34,6 +35,12 @@ class Area(Offer):
 
     households: int
     division: Division
+
+
+def area_of(division: Division, sums: Sequence[int]) -> Area:
+    """A division with the sums over its stock: total, sold, households."""
+    total, sold, households = sums
+    return Area(total, sold, households, division)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def at_levels(vintage: int, prefix: str, *levels: str) -> dict[str, list[Area]]:
     codes = {code for found in sums.values() for code in found}
     areas: dict[str, list[Area]] = {level: [] for level in levels}
     for division in Division.objects.filter(code__in=codes, level__in=levels).order_by("code"):
-        areas[division.level].append(Area(*sums[division.level][division.code], division=division))
+        areas[division.level].append(area_of(division, sums[division.level][division.code]))
     return areas
 
 

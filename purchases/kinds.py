@@ -50,7 +50,7 @@ def counties(vintage: int, species: Species) -> list[areas.Area]:
         .annotate(Sum("total"), Sum("sold"), Count("id"))
     )
     sums = {county.ljust(12, "0"): numbers for county, *numbers in rows}
-    found = [areas.Area(*sums[county.code], division=county) for county in Division.objects.filter(code__in=sums)]
+    found = [areas.area_of(county, sums[county.code]) for county in Division.objects.filter(code__in=sums)]
     return areas.least_sold_first(found)
 
 
