@@ -176,11 +176,12 @@ def expire_order(order: Order, reason: str = "not paid in time") -> None:
 
 
 @transaction.atomic
-def cancel_order(order: Order) -> Order:
-    """The buyer gives up a held order at once: its sinks are for sale again. DomainError("wrong_state") when it is not
-    held any more, or not yet; a payment that arrives nevertheless goes back."""
+def cancel_order(order: Order, *, by: User | None = None) -> Order:
+    """The buyer gives up a held order at once, or the office (`by`) lets go of one that keeps trees from others: its
+    sinks are for sale again. DomainError("wrong_state") when it is not held any more, or not yet; a payment that
+    arrives nevertheless goes back."""
     order = Order.objects.select_for_update().get(pk=order.pk)
-    move(order, Order.State.CANCELLED, reason="given up by the buyer")
+    move(order, Order.State.CANCELLED, by=by, reason="let go by the office" if by else "given up by the buyer")
     release_sinks(order)
     return order
 

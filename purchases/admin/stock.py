@@ -1,12 +1,15 @@
 """What is sold."""
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from carbonsink.admin import ReadOnlyMixin
+from carbonsink.accounts.models import signed_in
+from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
 from carbonsink.templatetags.money import yuan
+from purchases import orders
 from purchases.models import Order, Replacement, Stock, Tariff
 from purchases.vintages import open_vintage
 
@@ -39,14 +42,19 @@ class StockAdmin(ReadOnlyMixin, ModelAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyMixin, ModelAdmin):
+class OrderAdmin(FinanceMixin, ModelAdmin):
     list_display = ["number", "vintage", "quantity", "total", "state", "created_at"]
     list_filter = ["state", "vintage"]
     search_fields = ["number"]
+    actions = ["let_go"]
 
     @admin.display(description=_("amount"), ordering="total_fen")
     def total(self, order: Order) -> str:
         return yuan(order.total_fen)
+
+    @admin.action(description=_("Let go of chosen orders that nobody has paid"), permissions=["finance"])
+    def let_go(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        for_each(request, queryset, lambda row: orders.cancel_order(row, by=signed_in(request)))
 
     exclude = ["token", "idempotency_key", "body_hash", "address_digest", "buyer"]
 

@@ -19,6 +19,7 @@ from carbonsink.ledger.models import Account
 from carbonsink.states import move
 from purchases import payments
 from purchases.gateways.base import PaymentReport
+from purchases.losses import has_losses, settle_unpaid
 from purchases.models import Order, Payment, Transfer
 from purchases.transfers.numbers import orders_named
 
@@ -99,13 +100,20 @@ def answered() -> DomainError:
     return DomainError("wrong_state", _("Somebody has answered this meanwhile. Reload the page."), status=409)
 
 
-@transaction.atomic
 def pay(order: Order, transfers: Sequence[Transfer], *, by: User | None = None, reason: str) -> Payment:
     """Has transfers, which are together the order's total or more, pay it; what is too much goes back.
 
     Raises NotTaken when the order does not become paid by it, and DomainError("wrong_state") when one of the transfers
-    is somebody else's meanwhile; nothing is changed then.
+    is somebody else's meanwhile; no money is moved then.
     """
+    if has_losses(order.pk):
+        # In a transaction of its own: an order that expires and takes other sinks in one would lock stock out of order.
+        settle_unpaid(order.pk)
+    return _pay(order, transfers, by=by, reason=reason)
+
+
+@transaction.atomic
+def _pay(order: Order, transfers: Sequence[Transfer], *, by: User | None, reason: str) -> Payment:
     order = Order.objects.select_for_update().get(pk=order.pk)
     transfers = list(Transfer.objects.filter(pk__in=[one.pk for one in transfers]).order_by("pk").select_for_update())
     if any(one.state != Transfer.State.WAITING for one in transfers):

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from carbonsink.accounts import roles
 from carbonsink.locks import only_one
 from carbonsink.states import move
 from purchases import tasks
@@ -14,6 +15,7 @@ from purchases.models import Order, Payment, Sink
 from tests import factories
 from tests.ground.threads import at_once
 from tests.purchases import books
+from tests.purchases.banking import client_of
 from trees.models import Tree
 
 pytestmark = pytest.mark.usefixtures("wechat_keys")
@@ -144,3 +146,21 @@ def test_one_order_that_cannot_be_released_keeps_no_other_waiting(
     tasks.sweep()
     assert dict(Order.objects.values_list("pk", "state")) == {stuck.pk: "held", other.pk: "expired"}
     assert Payment.objects.get(order=stuck).state == "created"
+
+
+@pytest.mark.django_db
+def test_finance_lets_go_of_an_unpaid_order_that_keeps_trees_from_others() -> None:
+    factories.market(3)
+    held, paid = factories.order(2), factories.paid_order(1)
+    finance, page = factories.user(roles.FINANCE), reverse("admin:purchases_order_changelist")
+    data = {"action": "let_go", "_selected_action": [held.pk, paid.pk]}
+    client_of(factories.user(roles.ADMINISTRATOR)).post(page, data)
+    assert Order.objects.get(pk=held.pk).state == "held"
+    for _turn in range(2):
+        assert client_of(finance).post(page, data).status_code == 302
+    assert [Order.objects.get(pk=one.pk).state for one in (held, paid)] == ["cancelled", "paid"]
+    change = held.history().get()
+    assert (change.by, change.reason, books.stock()) == (finance, "let go by the office", (3, 1))
+    factories.capture(held.payments.get(), transaction_id="late")
+    assert books.balances() == {"gateway": 900, "household": -300, "refunds": -600}
+    books.all_is_well()

@@ -15,7 +15,7 @@ from purchases.transfers import answering, importing, matching
 from tests import factories
 from tests.ground.threads import at_once
 from tests.payouts import money
-from tests.purchases import banking, books
+from tests.purchases import banking, books, losing
 from tests.purchases.losing import state_of
 
 pytestmark = pytest.mark.django_db
@@ -264,4 +264,18 @@ def test_finance_answers_on_the_page() -> None:
     assert "called them" in client.get(f"/finance/transfers/{first.pk}/").content.decode()
     again = client.post(f"/finance/transfers/{first.pk}/answer", data)
     assert again.status_code == 409
+    books.all_is_well()
+
+
+def test_a_transfer_for_a_tree_that_has_left_lets_go_of_it_before_anything_else_is_locked() -> None:
+    """Expiring and paying in one transaction would lock stock rows out of their order."""
+    (owner,) = factories.market(1)
+    tree = owner.trees.get()
+    order = banking.order(1, tree=tree)
+    losing.leave(tree)
+    transfer = banking.transfer(300, order.number)
+    order.refresh_from_db()
+    assert (transfer.state, transfer.why, order.state) == ("waiting", "late", "expired")
+    assert order.history().get().reason == "a tree has left"
+    assert books.balances() == {"gateway": 300, "suspense": -300}
     books.all_is_well()
