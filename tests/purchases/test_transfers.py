@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.utils.translation import override
 
 from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
@@ -60,7 +61,7 @@ def test_a_known_number_with_another_amount_stores_nothing_of_its_file() -> None
     factories.market(3)
     order = banking.order(1)
     banking.send(banking.row(100, "x", serial="B1"))
-    with pytest.raises(DomainError) as refused:
+    with pytest.raises(DomainError) as refused, override("en"):
         banking.send(banking.row(300, order.number, serial="B2"), banking.row(101, "x", serial="B1"))
     assert refused.value.code == "other_amount"
     assert refused.value.details["problems"] == [
