@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from django.templatetags.static import static
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "单株碳汇",
     "SITE_HEADER": "单株碳汇",
     "SITE_SYMBOL": "park",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/favicon.svg")}],
     "COLORS": {
         "primary": {
             "50": "#f0f7f2", "100": "#dcebe1", "200": "#bcd8c6", "300": "#8fbda0", "400": "#5c9c75",

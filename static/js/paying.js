@@ -1,5 +1,14 @@
 // Small services of the order page: pressing the only button there is, and copying what a bank's form asks for.
-document.querySelector("form[data-press]")?.requestSubmit(document.querySelector("form[data-press] button"));
+let pressed = false;
+function press() {
+  const form = document.querySelector("form[data-press]");
+  if (!form || pressed) return;
+  pressed = true;
+  form.requestSubmit(form.querySelector("button"));
+}
+press();
+// A large order can be paid once its trees are put together, which the page learns while it is open.
+document.addEventListener("htmx:load", press);
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = !navigator.clipboard;

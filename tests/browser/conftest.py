@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.phone import EXPECTED, Phone
+from tests.purchases import paper
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGS = [
@@ -21,6 +22,8 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# What a browser says of a form that is shown again with what is wrong in it.
+REFUSED = re.compile(r"status of 4(00|09)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,7 +60,30 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(15_000)
     yield page
     context.close()
-    assert [text for text in wrong if not re.search(r"status of 4(00|09)", text)] == []
+    assert [text for text in wrong if not REFUSED.search(text)] == []
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens browsers of their own for one visitor after the other: visit() a desktop, visit(phone=True) a phone. No
+    page of theirs may write an error to the console, throw one, or lack a file; a refused form is none."""
+    contexts, wrong = [], []
+
+    def open_page(*, phone: bool = False) -> Page:
+        size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 900}
+        agent = paper.PHONE if phone else paper.DESKTOP
+        context = browser.new_context(viewport=size, locale="zh-CN", has_touch=phone, user_agent=agent)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: wrong.append(f"{said.text} {said.location}") if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.set_default_timeout(15_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in wrong if not REFUSED.search(text)] == []
 
 
 @pytest.fixture
