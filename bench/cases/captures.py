@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import floor
-from bench.cases.orders import market, size
+from bench.cases.orders import goal_for, market, size
 from bench.measure import Result, Setting, alternate
 from carbonsink.standins import keys, signing
 
@@ -60,7 +60,9 @@ def _captures(setting: Setting, whole: int, repeats: int) -> Result:
             " WHERE o.state <> 'paid'"
         ).fetchone()
     limits: dict[str, tuple[float, float]] = {"unpaid": (unpaid[0] if unpaid else 0, 0)}
-    return Result(f"notification.{whole}", ours_s, floor_s, GOALS[whole], {"trees": trees}, limits)
+    return Result(
+        f"notification.{whole}", ours_s, floor_s, goal_for(GOALS[whole], whole, trees), {"trees": trees}, limits
+    )
 
 
 class Sealer:
