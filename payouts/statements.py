@@ -3,6 +3,7 @@
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
@@ -15,7 +16,7 @@ from payouts import sending
 from payouts.banks import bank
 from payouts.banks.base import Movement, TransferReport
 from payouts.models import Payout, StatementRow
-from purchases.models import Transfer
+from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
 
 log = structlog.get_logger(__name__)
@@ -114,15 +115,20 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
         return StatementRow.Kind.SPONSOR
     if row.fen > 0 and not row.out_no and row.counterparty in settings.GATEWAY_SETTLEMENT_NAMES:
         return StatementRow.Kind.SETTLEMENT
-    if row.fen > 0 and not row.out_no and _is_known_transfer(code, row.bank_reference, row.fen):
+    if not row.out_no and _is_known_transfer(code, row.bank_reference, row.fen):
         return StatementRow.Kind.SETTLEMENT
     return StatementRow.Kind.SUSPENSE
 
 
 def _is_known_transfer(code: str, serial: str, fen: int) -> bool:
-    """Whether finance has taken in this very row as a customer's transfer: where the account for transfers is the
-    supervised one, both see the same money."""
-    return bool(serial) and Transfer.objects.filter(bank=code, serial=serial, fen=fen).exists()
+    """Whether finance has taken in this very row as a customer's transfer, or noted it as money sent back to one: where
+    the account for transfers is the supervised one, both see the same money."""
+    if fen > 0:
+        return bool(serial) and Transfer.objects.filter(bank=code, serial=serial, fen=fen).exists()
+    if not serial or code != settings.TRANSFER_BANK_CODE:
+        return False
+    back = Q(transfer__fen=-fen) | Q(refund__fen=-fen, refund__payment__gateway="transfer")
+    return ByHand.objects.filter(back, bank_serial=serial).exclude(state=ByHand.State.WITHDRAWN).exists()
 
 
 def _against(kind: StatementRow.Kind, row: Movement) -> Account:

@@ -1,11 +1,14 @@
 """The stand-in bank's account for customers' transfers, and its statement as files that the platform takes in."""
 
 import pytest
+from django.utils import timezone
 
 from carbonsink.accounts import roles
 from payouts import statements
+from payouts.banks.base import Movement
 from purchases import givebacks, tasks
 from purchases.models import Order, Refund, Transfer
+from purchases.transfers import answering, sent_by_hand
 from purchases.transfers.importing import import_bank_file
 from tests import factories
 from tests.purchases import banking, books
@@ -78,4 +81,31 @@ def test_where_the_statement_came_first_it_is_explained_as_the_transfer(bank: Ba
     banking.send(banking.row(600, order.number, serial="R1"))
     statements.explain(statements.StatementRow.objects.get(), by=factories.user(roles.FINANCE), reason="a customer's")
     assert books.balances() == {"escrow": 600, "household": -600}
+    books.all_is_well()
+
+
+def test_where_both_accounts_are_one_what_was_sent_back_is_not_charged_to_the_sponsor(bank: BankClient) -> None:
+    """Seen before it was noted, and afterwards; a debit of another amount stays to be explained."""
+    factories.market(3)
+    order, one, other = banking.order(2), factories.user(roles.FINANCE), factories.user(roles.FINANCE)
+    for fen, remittance, serial in ((600, order.number, "R1"), (50, "?", "R2")):
+        credit = {"fen": fen, "counterparty_name": "青山", "remittance": remittance, "reference": serial}
+        bank.control("POST", "credits", credit)
+        banking.send(banking.row(fen, remittance, serial=serial))
+    statements.import_statement()
+    tasks.send_refund(givebacks.give_back(Order.objects.get(), 1, by=None, reason="x").pk)
+    going = answering.send_back(Transfer.objects.get(serial="R2"), by=one, reason="x")
+    first = sent_by_hand.note_sent(Refund.objects.get(), bank_serial="D1", by=one)
+    for number, fen, serial in ((10, -300, "D1"), (11, -50, "D2"), (12, -49, "D1")):
+        statements._book("standin", Movement(10**6 + number, timezone.now(), fen, "青山", "退款", "", serial))
+    assert [row.kind for row in statements.StatementRow.objects.order_by("serial")][-3:] == [
+        "settlement", "suspense", "suspense",
+    ]  # fmt: skip
+    second = sent_by_hand.note_sent(going, bank_serial="D2", by=one)
+    for noted in (first, second):
+        sent_by_hand.confirm(noted, by=other)
+    for row in statements.StatementRow.objects.filter(kind="suspense").order_by("serial"):
+        statements.explain(row, by=one, reason="sent back")
+    # The last one is the sponsor's: nobody knows it.
+    assert books.balances() == {"escrow": 251, "household": -300, "sponsor": 49}
     books.all_is_well()
