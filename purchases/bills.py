@@ -7,9 +7,11 @@ may stand on the next day's bill: one that a bill lacks is only a difference whe
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -102,8 +104,9 @@ def _captures_here(gateway: str, lines: list[BillLine]) -> list[_Found]:
 
 
 def _refunds_here(gateway: str, lines: list[BillLine]) -> list[_Found]:
+    """Refunds of the bill that we do not know so. One that somebody has sent by hand too has gone twice."""
     theirs = {line.number: line.fen for line in lines if line.kind == "refund"}
-    known = Refund.objects.filter(payment__gateway=gateway, number__in=theirs)
+    known = Refund.objects.filter(payment__gateway=gateway, number__in=theirs).exclude(pk__in=_by_hand())
     return _differing(theirs, dict(known.values_list("number", "fen")), Kind.REFUND_MISSING_HERE, Kind.REFUND_AMOUNT)
 
 
@@ -131,10 +134,16 @@ def _refunds_there(gateway: str, day: date, around: list[BillLine]) -> list[_Fou
     arrived = StateChange.objects.filter(
         thing=Refund._meta.label_lower, to_state=Refund.State.SUCCEEDED, at__gte=begin, at__lt=end
     )
-    by_hand = ByHand.objects.filter(state=ByHand.State.CONFIRMED, refund__isnull=False).values("refund")
-    ours = Refund.objects.filter(payment__gateway=gateway, pk__in=arrived.values("object_id")).exclude(pk__in=by_hand)
+    ours = Refund.objects.filter(payment__gateway=gateway, pk__in=arrived.values("object_id"))
+    ours = ours.exclude(pk__in=_by_hand())
     rows = ours.values_list("number", "fen")
     return [_Found(Kind.REFUND_MISSING_THERE, number, None, fen) for number, fen in rows if number not in theirs]
+
+
+def _by_hand() -> QuerySet[ByHand, Any]:
+    """Refunds that somebody has sent at the bank."""
+    live = ByHand.objects.exclude(state=ByHand.State.WITHDRAWN)
+    return live.filter(refund__isnull=False).values("refund")
 
 
 def _bounds(day: date) -> tuple[datetime, datetime]:

@@ -12,6 +12,7 @@ from carbonsink.states import move
 from purchases import bills, givebacks, payments, refunds, tasks
 from purchases.gateways.base import BillLine, DayBill, PaymentReport, RefundReport
 from purchases.models import Bill, Difference, Order, Payment, Refund
+from purchases.transfers import sent_by_hand
 from tests import factories
 from tests.purchases import banking, books
 from tests.purchases.losing import state_of
@@ -179,3 +180,19 @@ def test_the_task_compares_what_can_be_fetched(settings: Any) -> None:
     tasks.compare_bills()
     assert Bill.objects.filter(gateway="transfer", lines=0).count() == 7
     assert not Difference.objects.exists()
+
+
+def test_a_refund_that_went_by_hand_and_by_the_gateway_is_told_of() -> None:
+    """The gateway had refused it, and paid it all the same."""
+    factories.market(2)
+    payment = captured()
+    refund = givebacks.give_back(payment.order, 1, by=None, reason="x")
+    move(refund, "sending")
+    move(refund, "failed", reason="NOT_ENOUGH")
+    one, other = factories.user(roles.FINANCE), factories.user(roles.FINANCE)
+    sent_by_hand.take_over(refund, by=one)
+    sent_by_hand.confirm(sent_by_hand.note_sent(refund, bank_serial="O1", by=one), by=other)
+    compare(line(payment))
+    assert found() == []
+    compare(line(payment), line(payment, kind="refund", number=refund.number))
+    assert found() == [("refund_here", refund.number, 300, None)]
