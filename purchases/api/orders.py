@@ -142,4 +142,6 @@ class OrderPayment(APIView):
             raise DomainError("not_ready", _("The trees of this order are still being found. Try again shortly."), 409)
         if order.state != Order.State.HELD:
             raise DomainError("not_payable", _("This order cannot be paid any more. Place a new one."), 409)
+        if order.pays_by == Order.PaysBy.TRANSFER:
+            raise DomainError("not_offered", _("This order is paid by bank transfer."), 409)
         return Response({"pay_url": checkout.start_payment(order).pay_url})

@@ -51,7 +51,10 @@ def test_the_same_file_and_overlapping_files_count_each_transfer_once() -> None:
     again = banking.send(one)
     assert (again.new, again.known, BankFile.objects.count()) == (0, True, 1)
     assert banking.send(one, two).new == 1
-    assert list(Transfer.objects.values_list("serial", "state")) == [("B1", "matched"), ("B2", "matched")]
+    assert list(Transfer.objects.order_by("pk").values_list("serial", "state")) == [
+        ("B1", "matched"),
+        ("B2", "matched"),
+    ]
     assert list(BankFile.objects.order_by("pk").values_list("rows", "new_rows")) == [(1, 1), (2, 1)]
     assert books.balances() == {"gateway": 600, "household": -600}
     books.all_is_well()
@@ -280,3 +283,12 @@ def test_a_transfer_for_a_tree_that_has_left_lets_go_of_it_before_anything_else_
     assert order.history().get().reason == "a tree has left"
     assert books.balances() == {"gateway": 300, "suspense": -300}
     books.all_is_well()
+
+
+def test_the_api_opens_no_payment_of_an_order_that_is_paid_by_transfer() -> None:
+    """It is held for days, and a payment would be open as long."""
+    factories.market(1)
+    order = banking.order(1)
+    answer = Client().post(f"/api/v1/orders/{order.token}/payment")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_offered")
+    assert set(Payment.objects.values_list("pay_url", flat=True)) == {""}
