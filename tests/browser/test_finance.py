@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from carbonsink.accounts.roles import FINANCE
+from carbonsink.states import move
 from purchases import givebacks, tasks
 from purchases.models import Order, Refund, Transfer
 from tests import factories
@@ -108,4 +109,23 @@ def test_from_a_statement_to_money_that_went_back(
     page.goto(f"{base}/orders/{exact.token}/")
     look(page, "order")
     assert books.balances() == {"gateway": 2700, "household": -2700}
+    books.all_is_well()
+
+
+def test_a_refund_that_the_gateway_refuses_is_taken_over(live_server: Any, page: Page) -> None:
+    factories.market(3)
+    for _turn in range(2):
+        refund = givebacks.give_back(factories.paid_order(1), 1, by=None, reason="x")
+        move(refund, "sending")
+        move(refund, "failed", reason="NOT_ENOUGH")
+    sign_in(page, live_server.url, factories.user(FINANCE).email)
+    page.goto(f"{live_server.url}/finance/returns/")
+    take = page.locator("form[action$='/take-over'] button:not([name])")
+    expect(take).to_have_count(2)
+    take.first.click()
+    expect(page.locator("form[action$='/note'] button")).to_have_count(1)
+    expect(take).to_have_count(1)
+    look(page, "returns-taken-over")
+    page.click("form[action$='/take-over'] button[name=leave]")
+    expect(take).to_have_count(2)
     books.all_is_well()
