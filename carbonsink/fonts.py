@@ -19,6 +19,8 @@ Weight = Literal["Regular", "Medium", "Bold"]
 _NO_CHARACTER = "\U0010ffff"
 # 〓 (geta) is what Chinese and Japanese printers set where they lack a character.
 GETA = "〓"
+# What must not begin a line of Chinese.
+CLOSING = "，。、：；！？」』）》〉”’"
 
 
 @functools.lru_cache(maxsize=64)

@@ -37,6 +37,10 @@ def wrapped(text: str, width_pt: float, size_pt: float, most: int, weight: fonts
     for character in text:
         if character == "\n" or fonts.width_pt(line + character, size_pt, weight) > width_pt:
             head, space, rest = line.rpartition(" ")
+            if character in fonts.CLOSING and not line[-1:].isascii():  # Never at the beginning of a line.
+                lines.append(line[:-1])
+                line = line[-1] + character
+                continue
             keep = character not in " \n" and space and line.isascii()
             lines.append(head if keep else line)
             line = (rest if keep else "") + ("" if character in " \n" else character)

@@ -22,7 +22,6 @@ class TreesField(forms.IntegerField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            label=_("How many trees"),
             min_value=1,
             max_value=10**9,
             widget=forms.NumberInput({"inputmode": "numeric"}),
@@ -31,7 +30,7 @@ class TreesField(forms.IntegerField):
                 "required": _("Enter how many trees, such as 10."),
                 "min_value": _("Choose at least one tree."),
             },
-            **options,
+            **{"label": _("How many trees"), **options},
         )
 
 
@@ -151,7 +150,7 @@ class OrderForm(forms.Form):
 class GiveBackForm(forms.Form):
     """How many trees are given back."""
 
-    trees = TreesField()
+    trees = TreesField(label=_("How many trees go back"))
     sure = forms.BooleanField(
         label=_("I know that these trees and their place on the certificate are not mine any more then."),
         error_messages={"required": _("Tick that you know this.")},

@@ -113,7 +113,9 @@ def _wrapped(text: str, size_pt: float, width: float) -> list[str]:
 def _pieces(text: str) -> list[str]:
     pieces: list[str] = []
     for character in text:
-        if pieces and character.isascii() and character != " " and pieces[-1][-1].isascii():
+        before = pieces[-1] if pieces else " "
+        goes_on = character.isascii() and character != " " and before[-1].isascii()
+        if pieces and (goes_on or (character in fonts.CLOSING and len(before) < 4)):
             pieces[-1] += character
         else:
             pieces.append(character)

@@ -38,10 +38,10 @@ CONSENT = """一、我自愿把上述林木登记为碳汇树,林木权属清楚
 ENTERPRISE, ENTERPRISE_CODE = "黔东南青山科技有限公司", "91522600MADEM00AAQ"
 ENTERPRISE_CONTACT = "firm@demo.example"
 CAMPAIGN = "class-of-2026"
-STORY = """毕业前,我们想给家乡留下一片树林。
+STORY = """毕业前，我们想给家乡留下一片树林。
 
-每位同学认购一棵单株碳汇,一棵三元,全部直接进入从江农户自己的银行账户。
-欢迎校友、老师和家长一起来:选一棵树,写上你想说的话,看着它长大。"""
+每位同学认购一棵单株碳汇，一棵三元，全部直接进入从江农户自己的银行账户。
+欢迎校友、老师和家长一起来：选一棵树，写上你想说的话，看着它长大。"""
 PEOPLE = [
     ("village officer 村级登记员", roles.OFFICER, "officer@demo.example", "欧阳明"),
     ("county reviewer 县级审核员", roles.REVIEWER, "reviewer@demo.example", "石敏"),
@@ -133,6 +133,8 @@ def _equip(household: Household, people: dict[str, User]) -> None:
     species = list(Species.objects.order_by("pk"))
     for number in range(TREES[household.pk % len(TREES)]):
         seed = household.pk * 1000 + number
+        # A few kilometres from village to village, so that they stand apart on the map.
+        east, north = divmod(int(household.village_id[-2:]), 4)
         tree = registration.register_tree(
             officer=people[roles.OFFICER],
             client_uuid=_id("tree", seed),
@@ -140,8 +142,8 @@ def _equip(household: Household, people: dict[str, User]) -> None:
             species=species[seed % len(species)],
             dbh_cm=Decimal(50 + seed % 90) / 10,
             planted_year=2012 + seed % 8,
-            lon=Decimal("108.9") + Decimal(seed % 97) / 5000,
-            lat=Decimal("25.7") + Decimal(seed % 89) / 5000,
+            lon=Decimal("108.9") + Decimal(east) / 16 + Decimal(seed % 97) / 5000,
+            lat=Decimal("25.79") + Decimal(north) / 16 + Decimal(seed % 89) / 5000,
             accuracy_m=6,
             measured_on=date(timezone.localdate().year, 1, 5),
         )

@@ -8,7 +8,7 @@ from unfold.admin import ModelAdmin
 
 from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import ADMINISTRATOR
-from carbonsink.admin import ReadOnlyMixin, for_each
+from carbonsink.admin import ReadOnlyMixin, column, for_each
 from purchases import campaigns
 from purchases.models import Campaign
 
@@ -17,7 +17,8 @@ from purchases.models import Campaign
 class CampaignAdmin(ReadOnlyMixin, ModelAdmin):
     """The contact is shown: the office asks back there."""
 
-    list_display = ["title", "owner", "organisation", "state", "target_trees", "begins_on", "ends_on", "created_at"]
+    list_display = ["title", "owner", "of_organisation", "state", "target_trees", "begins_on", "ends_on", "created_at"]
+    of_organisation = column("organisation", _("organisation"))
     list_filter = ["state"]
     search_fields = ["title", "owner", "slug"]
     list_select_related = ["organisation"]

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from carbonsink.accounts.models import signed_in
-from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
+from carbonsink.admin import FinanceMixin, ReadOnlyMixin, column, for_each
 from carbonsink.templatetags.money import yuan
 from purchases import payments
 from purchases.models import Notification, Payment, Refund
@@ -15,11 +15,12 @@ from purchases.models import Notification, Payment, Refund
 
 @admin.register(Payment)
 class PaymentAdmin(FinanceMixin, ModelAdmin):
-    list_display = ["reference", "order", "gateway", "amount", "state", "captured_at"]
+    list_display = ["reference", "of_order", "gateway", "amount", "state", "captured_at"]
     list_filter = ["state", "gateway"]
     search_fields = ["reference", "transaction_id"]
     list_select_related = ["order"]
     actions = ["send_back", "note_went_back"]
+    of_order = column("order", _("order"))
 
     @admin.display(description=_("amount"), ordering="fen")
     def amount(self, payment: Payment) -> str:
@@ -38,11 +39,16 @@ class PaymentAdmin(FinanceMixin, ModelAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["number", "payment", "fen", "reason", "state"]
+    list_display = ["number", "of_payment", "amount", "reason", "state"]
     list_filter = ["state", "reason"]
+    list_select_related = ["payment"]
+    of_payment = column("payment", _("payment"))
+    amount = column("fen", _("amount"), yuan)
 
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["event_id", "gateway", "payment", "received_at"]
+    list_display = ["event_id", "gateway", "of_payment", "received_at"]
+    list_select_related = ["payment"]
+    of_payment = column("payment", _("payment"))
     fields = ["event_id", "gateway", "payment", "received_at", "headers"]

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from carbonsink.accounts.models import signed_in
-from carbonsink.admin import ReadOnlyMixin
+from carbonsink.admin import ReadOnlyMixin, column
 from carbonsink.templatetags.money import yuan
 from purchases.models import BankFile, Bill, ByHand, Difference, Transfer, Voucher
 
@@ -17,7 +17,8 @@ from purchases.models import BankFile, Bill, ByHand, Difference, Transfer, Vouch
 class VoucherAdmin(ModelAdmin):
     """Added once, never changed."""
 
-    list_display = ["number", "kind", "order", "issued_on", "attached_by"]
+    list_display = ["number", "kind", "of_order", "issued_on", "attached_by"]
+    of_order = column("order", _("order"))
     list_filter = ["kind"]
     search_fields = ["number", "order__number"]
     fields = ["order", "kind", "number", "issued_on"]
@@ -36,14 +37,14 @@ class VoucherAdmin(ModelAdmin):
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["serial", "booked_on", "amount", "state", "why", "payment"]
+    list_display = ["serial", "booked_on", "amount", "state", "why", "of_payment"]
     list_filter = ["state", "why"]
     search_fields = ["serial", "remittance", "back_number"]
     fields = ["bank", "serial", "booked_on", "fen", "remittance", "state", "why", "payment", "refund", "back_number"]
 
-    @admin.display(description=_("amount"), ordering="fen")
-    def amount(self, transfer: Transfer) -> str:
-        return yuan(transfer.fen)
+    list_select_related = ["payment"]
+    amount = column("fen", _("amount"), yuan)
+    of_payment = column("payment", _("payment"))
 
 
 @admin.register(BankFile)
@@ -53,17 +54,24 @@ class BankFileAdmin(ReadOnlyMixin, ModelAdmin):
 
 @admin.register(ByHand)
 class ByHandAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["bank_serial", "refund", "transfer", "state", "noted_by", "confirmed_by"]
+    list_display = ["bank_serial", "of_refund", "of_transfer", "state", "noted_by", "confirmed_by"]
     list_filter = ["state"]
+    list_select_related = ["refund", "transfer", "noted_by", "confirmed_by"]
+    of_refund = column("refund", _("refund"), lambda refund: refund.number)
+    of_transfer = column("transfer", _("bank transfer"), lambda transfer: transfer.serial)
 
 
 @admin.register(Bill)
 class BillAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["gateway", "day", "lines", "captured_fen", "refunded_fen", "compared_at"]
+    list_display = ["gateway", "day", "lines", "captured", "refunded", "compared_at"]
     list_filter = ["gateway"]
+    captured = column("captured_fen", _("captured"), yuan)
+    refunded = column("refunded_fen", _("refunded"), yuan)
 
 
 @admin.register(Difference)
 class DifferenceAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["bill", "kind", "reference", "state", "answer"]
+    list_display = ["of_bill", "kind", "reference", "state", "answer"]
     list_filter = ["state", "kind"]
+    list_select_related = ["bill"]
+    of_bill = column("bill", _("bill"), lambda bill: f"{bill.gateway} {bill.day}")

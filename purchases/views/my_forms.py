@@ -40,7 +40,7 @@ class NameField(forms.CharField):
 def trees_field(most: int = 10**9, **options: Any) -> forms.IntegerField:
     """How many trees, from 1 on."""
     widget = forms.NumberInput({"inputmode": "numeric"})
-    options = {"label": _("How many trees"), "initial": most, **options}
+    options = {"label": _("Number of trees"), "initial": most, **options}
     return forms.IntegerField(min_value=1, max_value=most, widget=widget, **options)
 
 

@@ -18,7 +18,7 @@ from carbonsink import qr
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
-from purchases import checkout, orders, organisations, proceeds, replacements, ways
+from purchases import checkout, givebacks, orders, organisations, proceeds, replacements, ways
 from purchases.allocation import unsold_of
 from purchases.choices import address_again
 from purchases.forms import GiveBackForm, OrderForm
@@ -185,20 +185,19 @@ def give_back(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Order.objects.select_related("buyer"), token=token)
     mine = found.certificates.filter(owner=found.buyer_id)
     trees = mine.filter(state=Certificate.State.VALID).aggregate(n=Sum("trees", default=0))["n"]
+    free = givebacks.returnable(found)
     until = found.paid_at + timedelta(days=settings.REFUND_DAYS) if found.paid_at else None
     money = proceeds.proceeds(found)
 
     def act(data: dict[str, Any]) -> HttpResponse:
-        from purchases.givebacks import give_back as give
-
         by = request.user if isinstance(request.user, User) else None
-        refund = give(found, data["trees"], by=by, reason="asked for by the buyer")
+        refund = givebacks.give_back(found, data["trees"], by=by, reason="asked for by the buyer")
         messages.success(request, _("Your trees were given back. Their price is on its way to you."))
         return redirect(reverse("purchases:order", args=[refund.payment.order.token]))
 
     return form_page(
         request,
-        GiveBackForm(request.POST or None, initial={"trees": trees}),
+        GiveBackForm(request.POST or None, initial={"trees": free}),
         "purchases/give_back.html",
         act,
         order=found,
@@ -207,4 +206,5 @@ def give_back(request: HttpRequest, token: str) -> HttpResponse:
         too_late=until is not None and timezone.now() > until,
         retired=mine.filter(state=Certificate.State.RETIRED).exists(),
         gone_fen=money.on_the_way_fen + money.arrived_fen,
+        all_gone=not free,
     )

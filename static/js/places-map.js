@@ -59,6 +59,10 @@ const draw = (found, outlines) => {
       radius: 7 + Math.min(9, Math.sqrt(item.unsold) / 8), color: "#1e4d38", weight: 1.5, fillColor: shade(item), fillOpacity: 0.9,
     });
     lead(circle, item);
+    // Without outlines a few circles say nothing: they bear their names.
+    if (!outlined.size && found.places.length <= 12) {
+      circle.unbindTooltip().bindTooltip(item.name, { permanent: true, direction: "right", offset: [8, 0] });
+    }
     circle.addTo(shown);
   }
   shown.addTo(map);

@@ -266,3 +266,4 @@ def test_lines_are_broken_at_spaces_and_cut_at_the_last() -> None:
     assert lines == ["One tree for", "everybody who…"]
     assert campaign_drawing.wrapped("树" * 30, 120, 12, 9) == ["树" * 10] * 3
     assert campaign_drawing.wrapped("short", 120, 12, 2) == ["short"]
+    assert campaign_drawing.wrapped("树" * 10 + "。树", 120, 12, 2) == ["树" * 9, "树。树"]

@@ -123,3 +123,4 @@ def test_a_long_message_stays_in_its_lines() -> None:
     lines = gift_cards._wrapped("祝你生日快乐愿这棵树陪你一年" * 5 + " and a few words more", 9, 140)
     assert "".join(lines).replace(" ", "").startswith("祝你生日快乐") and len(lines) > 3
     assert max(fonts.width_pt(line, 9) for line in lines) <= 140
+    assert gift_cards._wrapped("春夏秋冬，山水。。。。。。。", 10, 41) == ["春夏秋", "冬，山", "水。。。", "。。。。"]

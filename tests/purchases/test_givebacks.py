@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 
 from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
@@ -119,7 +120,11 @@ def test_a_price_that_a_household_received_stays_there() -> None:
     paid = Sink.objects.get(household=first)
     assert refusal(order, [paid.pk]) == "paid_out"
     assert givebacks.returnable(order) == 1
+    asked = Client(headers={"accept-language": "en"}).get(f"/orders/{order.token}/give-back/").content.decode()
+    assert 'name="trees" value="1"' in asked  # Not both.
     give(order, 1)  # The other one's.
+    asked = Client(headers={"accept-language": "en"}).get(f"/orders/{order.token}/give-back/").content.decode()
+    assert ("cannot be given back any more" in asked, 'name="trees"' in asked) == (True, False)
     assert trees_of(order) == [paid.tree]
     assert state_of(order) == "partly_refunded"
     assert second.pk != first.pk
