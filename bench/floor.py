@@ -130,11 +130,6 @@ def book(connection: psycopg.Connection, reference: str, headers: str, body: byt
             [secrets.token_urlsafe(16), order],
         )
         cursor.execute("UPDATE purchases_sink SET certificate_id = %s WHERE order_id = %s", [certificate, order])
-        cursor.execute(
-            'INSERT INTO outbox_message (key, "to", subject, body, due_at, tries, state, written_at)'
-            " VALUES (%s, %s, %s, %s, now(), 0, 'waiting', now())",
-            [f"paid:{order}", _ciphertext(), _ciphertext(), 6 * _ciphertext()],
-        )
 
 
 def expire(connection: psycopg.Connection, order: int) -> None:

@@ -7,6 +7,9 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+from django.utils import timezone
+
 from carbonsink import money
 from carbonsink.messages.models import Message
 from carbonsink.messages.services import draft_message, write_message
@@ -23,9 +26,23 @@ def _of_order(order: Order) -> dict[str, Any]:
     return {"order": order, "order_link": page("order", order.token), "yuan": money.yuan(order.total_fen)}
 
 
-def tell_paid(order: Order) -> None:
-    """The receipt: what was bought for how much, and the links to it."""
+def untold() -> list[int]:
+    """Paid orders whose receipt is not written yet, oldest first."""
+    orders = Order.objects.filter(paid_at__isnull=False, told_at__isnull=True).order_by("pk")
+    return list(orders.values_list("pk", flat=True)[:1_000])
+
+
+@transaction.atomic
+def tell_paid(order_id: int) -> None:
+    """The receipt: what was bought for how much, and the links to it. Written after the payment is booked, since a
+    gateway waits for that; once."""
+    orders = Order.objects.filter(pk=order_id, paid_at__isnull=False, told_at__isnull=True)
+    order = orders.select_related("buyer").select_for_update(of=("self",), skip_locked=True).first()
+    if order is None:
+        return
     certificate = order.certificate
+    order.told_at = timezone.now()
+    order.save(update_fields=["told_at"])
     _tell(
         order.buyer,
         f"paid:{order.pk}",

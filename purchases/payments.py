@@ -24,7 +24,6 @@ from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
 from purchases.gateways.base import PaymentReport
 from purchases.losses import has_losses, settle_unpaid
-from purchases.messages_to_buyers import tell_paid
 from purchases.models import Notification, Order, Payment, Refund
 
 log = structlog.get_logger(__name__)
@@ -144,7 +143,6 @@ def _book(order: Order, payment: Payment) -> None:
         move(order, Order.State.PAID, paid_at=timezone.now(), reason=f"payment {payment.reference}")
         _share(order, payment)
         issue_certificate(order)
-        tell_paid(order)
     else:
         late = order.state in (Order.State.EXPIRED, Order.State.CANCELLED)
         _post(payment, {ledger.account(Account.Kind.REFUNDS): -_fen(payment)})

@@ -14,6 +14,7 @@ from purchases import (
     fees,
     large_orders,
     losses,
+    messages_to_buyers,
     orders,
     payments,
     refunds,
@@ -43,6 +44,7 @@ def sweep() -> None:
             allocate_orders.apply_async(expires=settings.SWEEP_SECONDS)
         each(payments.unbooked_notifications(), payments.book_stored)
         each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
+        each(messages_to_buyers.untold(), messages_to_buyers.tell_paid)
         each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
         each(matching.unseen(), matching.look_at)

@@ -39,7 +39,8 @@ def market(setting: Setting) -> psycopg.Connection:
         open_market(setting.databases, setting.scale, connection.settings_dict["NAME"])
         connection.settings_dict["NAME"] = MARKET
         os.environ["DATABASE_URL"] = url
-        # As many as there may be in this world: the floor knows no caps either.
+        # As many as there may be in this world: what earlier cases hold stays held.
+        settings.UNPAID_SINKS_PER_ORGANISATION = settings.UNPAID_SINKS_IN_ALL = 10**9
         settings.ORDER_SMALL = size(1_000, setting.scale)
         _opened.add(url)
     return setting.databases.connect(MARKET)
@@ -138,6 +139,7 @@ def beside(setting: Setting) -> Result:
                 place_ours(trees)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must be seen
                 errors.append(repr(error))
+                setting.say(repr(error))
             finally:
                 connection.close()
                 done.set()

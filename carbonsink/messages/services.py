@@ -23,14 +23,12 @@ def draft_message(
 
 def write_message(
     key: str, *, to: str, template: str, language: str, context: dict[str, Any], due_at: datetime | None = None
-) -> Message:
+) -> None:
     """Writes a message in a language, to be sent from `due_at` on.
 
-    `to` is an e-mail address or a mobile number. The same key again writes nothing and gives the first message.
+    `to` is an e-mail address or a mobile number. The same key again writes nothing.
     """
-    draft = draft_message(key, to=to, template=template, language=language, context=context, due_at=due_at)
-    values = {"to": draft.to, "subject": draft.subject, "body": draft.body, "due_at": draft.due_at}
-    return Message.objects.get_or_create(key=key, defaults=values)[0]
+    keep_messages([draft_message(key, to=to, template=template, language=language, context=context, due_at=due_at)])
 
 
 def keep_messages(drafts: Iterable[Message]) -> None:

@@ -67,6 +67,8 @@ class Order(Stateful):
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     paid_at = models.DateTimeField(_("paid at"), null=True)
+    # When the receipt was written, after the payment was booked.
+    told_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("order")
@@ -97,6 +99,9 @@ class Order(Stateful):
                 fields=["address_digest"], condition=Q(state__in=["held", "allocating"]), name="purchases_order_address"
             ),
             models.Index(fields=["id"], condition=Q(state="allocating"), name="purchases_order_allocating"),
+            models.Index(
+                fields=["id"], condition=Q(paid_at__isnull=False, told_at__isnull=True), name="purchases_order_untold"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 from django.test import Client
 
 from carbonsink.messages.models import Message
+from purchases import messages_to_buyers
 from purchases.links import ASKED, my_trees_link
 from purchases.models import Buyer, Order
+from purchases.sweeping import each
 from tests import factories
 
 ENGLISH = {"accept-language": "en"}
@@ -39,4 +41,6 @@ def browser_of(contact: str) -> Client:
 
 def bought(quantity: int, contact: str = "giver@example.org", **more: Any) -> Order:
     """A paid order in a market that has enough."""
-    return factories.paid_order(quantity, contact=contact, **more)
+    order = factories.paid_order(quantity, contact=contact, **more)
+    each(messages_to_buyers.untold(), messages_to_buyers.tell_paid)
+    return order
