@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
@@ -40,6 +41,7 @@ def given(request: HttpRequest, token: str) -> HttpResponse:
     waiting = order.gifts.filter(state=Gift.State.WAITING).count()
     context = {
         "order": order,
+        "site": settings.PUBLIC_BASE_URL,
         "gifts": shown[:LISTED],
         "older": shown[LISTED - 1].pk if len(shown) > LISTED else None,
         "free": gifts.unpromised(order),

@@ -1,4 +1,4 @@
-// Small services of the order page: pressing the only button there is, and copying what a bank's form asks for.
+// Small services of the order page: pressing the only button there is, once, and showing that it was pressed.
 let pressed = false;
 function press() {
   const form = document.querySelector("form[data-press]");
@@ -9,14 +9,6 @@ function press() {
 press();
 // A large order can be paid once its trees are put together, which the page learns while it is open.
 document.addEventListener("htmx:load", press);
-
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = !navigator.clipboard;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = button.dataset.done;
-  });
-}
 
 document.addEventListener("submit", (event) => event.submitter?.setAttribute("aria-busy", "true"));
 addEventListener("pageshow", () => {

@@ -214,6 +214,10 @@ def test_a_gift_is_bought_on_one_phone_and_taken_on_another(
     giver.wait_for_url("**/gifts/")
     fits(giver)
     link = giver.locator("a[href^='/g/']").get_attribute("href")
+    giver.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    giver.click("[data-copy]")
+    expect(giver.locator("[data-copy]")).to_have_text("已复制")
+    assert giver.evaluate("navigator.clipboard.readText()") == f"{base}{link}"
 
     friend.goto(f"{base}{link}")
     expect(friend.locator("blockquote")).to_have_text("和树一起长大")
