@@ -72,7 +72,7 @@ def order_as_enterprise(page: Page, base: str, trees: int, *, transfer: bool) ->
     page.goto(f"{base}/areas/522633000000/")
     page.select_option("[name=kind]", "enterprise")
     typed = {"quantity": str(trees), "organisation_name": NAME, "code": CODE, "contact_person": "王小明"}
-    for name, value in {**typed, "contact": "office@example.org"}.items():
+    for name, value in {**typed, "contact": factories.FIRM_CONTACT}.items():
         page.fill(f"[name={name}]", value)
     page.check(f"[name=pays_by][value={'transfer' if transfer else 'online'}]")
     page.click(SEND)
