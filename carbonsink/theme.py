@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.templatetags.static import static
+from django.utils.translation import gettext_noop
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "单株碳汇",
@@ -18,3 +19,5 @@ UNFOLD: dict[str, Any] = {
         }
     },
 }  # fmt: skip
+# What the admin's theme says in no Chinese of its own.
+UNTRANSLATED = (gettext_noop("Type to search"), gettext_noop("Select all rows"))
