@@ -20,4 +20,4 @@ UNFOLD: dict[str, Any] = {
     },
 }  # fmt: skip
 # What the admin's theme says in no Chinese of its own.
-UNTRANSLATED = (gettext_noop("Type to search"), gettext_noop("Select all rows"))
+UNTRANSLATED = (gettext_noop("Type to search"), gettext_noop("Select all rows"), gettext_noop("Select record"))

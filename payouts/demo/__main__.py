@@ -118,6 +118,8 @@ def _manage(directory: Path, command: list[str]) -> int:
     """Run manage.py with the settings of the demo, which need not be running."""
     line: list[str | Path] = [sys.executable, ROOT / "manage.py", *command]
     if embedded.is_running(directory):
+        if not (directory / environment.EXPORTS).exists():
+            raise DemoError("The demo is starting or ending: try again in a moment.")
         own = environment.read_exports(directory)
         return children.run_in_foreground(line, environment=environment.of_children(own))
     if not (directory / environment.SECRETS).exists():

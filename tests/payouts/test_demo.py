@@ -7,7 +7,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from carbonsink import embedded
 from payouts.demo import environment, world
+from payouts.demo.__main__ import _manage
+from payouts.demo.processes import DemoError
 from purchases import campaigns, ways
 from purchases.models import Campaign, Organisation
 from tests.purchases import books
@@ -23,6 +26,14 @@ def test_a_demo_has_its_settings_also_while_nobody_runs(tmp_path: Path) -> None:
     assert again == made
 
 
+def test_a_command_for_a_demo_that_is_just_starting_is_told_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "is_running", lambda directory: True)
+    with pytest.raises(DemoError, match="try again in a moment"):
+        _manage(tmp_path, ["audit"])
+
+
 @pytest.mark.django_db
 def test_the_demo_world_opens_with_a_checked_enterprise_and_a_campaign_and_only_completes(
     bank: BankClient, settings: Any, monkeypatch: pytest.MonkeyPatch
@@ -34,7 +45,7 @@ def test_the_demo_world_opens_with_a_checked_enterprise_and_a_campaign_and_only_
         world.open_world("a demo's password")
     assert (Organisation.objects.get().is_checked, Organisation.objects.get().name) == (True, world.ENTERPRISE)
     campaign = Campaign.objects.get()
-    assert campaigns.is_open(campaign)
+    assert campaign.is_open
     assert (campaign.begins_on, campaigns.progress(campaign).trees) == (timezone.localdate(), 0)
     assert Client().get(f"/campaigns/{world.CAMPAIGN}/").status_code == 200
     assert ways.transfer_is_offered()
