@@ -31,12 +31,14 @@ def refund(wechat: WechatClient, *terms: Any) -> Any:
         {"sent": b'{"amount": {"total": 1}}'},
         {"mchid": "1900000110"},
         {"serial": "0" * 40},
-        {"at": time.time() - 301},
-        {"at": time.time() + 1000},
+        {"late_s": 301},
+        {"late_s": -1000},
     ],
 )
 def test_a_wrong_signature_is_refused_with_a_signed_answer(wechat: WechatClient, wrong: dict) -> None:
     number = "T" + secrets.token_hex(12)
+    if "late_s" in wrong:  # From the moment it is sent, not from that at which the tests were collected.
+        wrong = {"at": time.time() - wrong["late_s"]}
     answer = wechat.call("POST", NATIVE, wechat.terms(number, NOBODY, 300), **wrong)
     assert (answer.status_code, answer.json()["code"]) == (401, "SIGN_ERROR")
     assert wechat.signed_by_wechat(answer.headers, answer.content)
