@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE
@@ -60,3 +61,7 @@ def for_each(request: HttpRequest, queryset: QuerySet[M], act: Callable[[M], obj
         else:
             done += 1
     messages.success(request, _("Done: %(count)s") % {"count": done})
+
+
+# What the admin's theme says in no Chinese of its own.
+UNTRANSLATED = (gettext_noop("Type to search"), gettext_noop("Select all rows"), gettext_noop("Select record"))
