@@ -299,14 +299,21 @@ def release_sinks(order: Order, homes: list[int] | None = None) -> None:
                  ORDER BY id FOR UPDATE) locked""",  # noqa: S608 - fixed words only
         params,
     )
+    return_sinks(order, mine, homes=homes)
+
+
+def return_sinks(order: Order, which: str, **params: Any) -> None:
+    """Takes those of the order's sinks for which the condition holds from it, and counts them as unsold; one whose tree
+    has left meanwhile is in no stock. The caller has locked the stock rows."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""WITH freed AS (
-                   UPDATE purchases_sink SET order_id = NULL WHERE {mine} RETURNING household_id, open
+                   UPDATE purchases_sink SET order_id = NULL, certificate_id = NULL
+                    WHERE order_id = %(order)s AND {which} RETURNING household_id, open
                ), counted AS (
                    SELECT household_id, count(*) AS n, count(*) FILTER (WHERE NOT open) AS closed FROM freed GROUP BY 1
                )
                UPDATE purchases_stock s SET sold = s.sold - c.n, total = s.total - c.closed
                  FROM counted c WHERE s.household_id = c.household_id AND s.vintage = %(vintage)s""",  # noqa: S608
-            params,
+            {"order": order.pk, "vintage": order.vintage, **params},
         )

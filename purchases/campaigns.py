@@ -26,7 +26,6 @@ WAITING_PER_CONTACT = 3
 PER_ADDRESS_AND_DAY = 5
 NAMES_SHOWN = 12
 PROGRESS_SECONDS = 60
-PAID = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
 # The addresses of pages that are not a campaign's.
 _TAKEN = {"new"}
 
@@ -195,9 +194,11 @@ def progress(campaign: Campaign) -> Progress:
 
 
 def _progress(campaign: Campaign) -> tuple[int, int, list[str]]:
-    paid = Order.objects.filter(campaign=campaign, state__in=PAID)
+    paid = Order.objects.filter(campaign=campaign, state__in=Order.HAS_TREES)
     sums = paid.aggregate(trees=Sum("quantity", default=0), orders=Count("pk"))
     # What was given back of orders of which the rest is kept. A lost tree that another stands in for still counts.
-    back = SinkRelease.objects.filter(order__campaign=campaign, order__state__in=PAID, refund__isnull=False).count()
+    back = SinkRelease.objects.filter(
+        order__campaign=campaign, order__state__in=Order.HAS_TREES, refund__isnull=False
+    ).count()
     names = paid.exclude(holder="").order_by("-paid_at").values_list("holder", flat=True)[:NAMES_SHOWN]
     return sums["trees"] - back, sums["orders"], list(names)

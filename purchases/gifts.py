@@ -79,7 +79,7 @@ def give(order: Order, wishes: Sequence[Wish], *, giver: str) -> list[Gift]:
 
     DomainError: bad_quantity (more than are free, too many at once), not_paid, too_many_withdrawn (to send any more).
     """
-    order = Order.objects.select_for_update().select_related("buyer").get(pk=order.pk)
+    order = Order.objects.select_for_update(of=("self",)).select_related("buyer").get(pk=order.pk)
     if not wishes or len(wishes) > AT_ONCE:
         raise DomainError("bad_quantity", _("Make between 1 and %(most)s gifts at once.") % {"most": AT_ONCE})
     if any(wish.trees < 1 for wish in wishes):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,12 +21,12 @@ from django.utils.translation import ngettext
 from carbonsink.accounts.models import User
 from carbonsink.accounts.roles import FINANCE
 from carbonsink.errors import DomainError
-from carbonsink.states import move
 from purchases import gifts
+from purchases.allocation import return_sinks
 from purchases.certificates import renew
 from purchases.losses import Loss
 from purchases.models import Certificate, Order, Refund, Sink, SinkRelease, Stock
-from purchases.replacements import ENDED, book_back, owed, paid_by, paid_out
+from purchases.replacements import book_back, follow, owed, paid_by, paid_out
 
 
 def last_day(order: Order) -> datetime | None:
@@ -36,7 +36,7 @@ def last_day(order: Order) -> datetime | None:
 
 def returnable(order: Order) -> int:
     """How many trees of the order its buyer could give back now without the sponsor."""
-    if order.state not in ENDED:
+    if order.state not in Order.HAS_TREES:
         return 0
     return len(_unsettled(order, _own_sinks(order)))
 
@@ -74,16 +74,16 @@ def give_back(
         for one in given
     )
     certificates = {sink.certificate_id for sink in chosen}
-    _put_on_sale(order, ids)
+    return_sinks(order, "id = ANY(%(sinks)s)", sinks=ids)
     for certificate in Certificate.objects.filter(pk__in=certificates).select_related("order", "owner").order_by("pk"):
         renew(certificate, list(certificate.sinks.values_list("pk", flat=True)), "trees were given back", by=by)
-    _follow(order, by, reason)
+    follow(order, by=by, reason=reason)
     gifts.cancel_beyond(order)
     return refund
 
 
 def _check(order: Order, *, is_finance: bool, sponsored: bool) -> None:
-    if order.state not in ENDED:
+    if order.state not in Order.HAS_TREES:
         raise DomainError("not_paid", _("Only trees that are paid can be given back."), status=409)
     if sponsored and not is_finance:
         raise DomainError("finance_only", _("Only finance decides that the sponsor pays."), status=403)
@@ -157,26 +157,3 @@ def _unsettled(order: Order, sinks: list[_Own]) -> list[_Own]:
     """Those of the sinks whose household is still owed the order's money, as far as one can tell without a lock."""
     _entries, unsettled = owed(paid_by(order), {sink.pk: sink.household_id for sink in sinks})
     return [sink for sink in sinks if sink.pk in unsettled]
-
-
-def _put_on_sale(order: Order, sink_ids: list[int]) -> None:
-    """Takes the sinks from the order and counts them as unsold; one whose tree has left meanwhile is in no stock."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """WITH freed AS (
-                   UPDATE purchases_sink SET order_id = NULL, certificate_id = NULL
-                    WHERE id = ANY(%s) AND order_id = %s RETURNING household_id, open
-               ), counted AS (
-                   SELECT household_id, count(*) AS n, count(*) FILTER (WHERE NOT open) AS closed FROM freed GROUP BY 1
-               )
-               UPDATE purchases_stock s SET sold = s.sold - c.n, total = s.total - c.closed
-                 FROM counted c WHERE s.household_id = c.household_id AND s.vintage = %s""",
-            [sink_ids, order.pk, order.vintage],
-        )
-
-
-def _follow(order: Order, by: User | None, reason: str) -> None:
-    if not order.sinks.exists():
-        move(order, Order.State.REFUNDED, by=by, reason=reason)
-    elif order.state == Order.State.PAID:
-        move(order, Order.State.PARTLY_REFUNDED, by=by, reason=reason)

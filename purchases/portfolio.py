@@ -17,7 +17,7 @@ from purchases.orders import check_contact
 from trees.models import Household
 
 OWNED = (Certificate.State.VALID, Certificate.State.RETIRED)
-PAID = (Order.State.PAID, Order.State.PARTLY_REFUNDED, Order.State.REFUNDED)
+PAID = (*Order.HAS_TREES, Order.State.REFUNDED)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move
-from purchases.gateways import gateway
+from purchases.gateways import TRANSFER, gateway
 from purchases.gateways.base import GatewayError, RefundReport, RefundRequest
 from purchases.messages_to_buyers import tell_refunded
 from purchases.models import Refund
@@ -66,24 +67,25 @@ def book(refund: Refund, report: RefundReport) -> None:
         if refund.state == Refund.State.SENDING:
             move(refund, Refund.State.UNKNOWN, reason="being processed")
         return
-    with transaction.atomic():
-        move(refund, report.state)
-        if report.state == "succeeded":
-            ledger.post(
-                f"refund:{refund.number}",
-                "refund",
-                {
-                    ledger.account(Account.Kind.REFUNDS): refund.fen,
-                    ledger.account(Account.Kind.GATEWAY, refund.payment.gateway): -refund.fen,
-                },
-            )
-            tell_refunded(refund)
+    if report.state == "failed":
+        move(refund, Refund.State.FAILED)
+        return
+    succeed(refund, ledger.account(Account.Kind.GATEWAY, refund.payment.gateway))
+
+
+@transaction.atomic
+def succeed(refund: Refund, paid_from: Account, *, by: User | None = None, reason: str = "") -> None:
+    """Books a refund that has arrived, out of the account that paid it, and tells the buyer."""
+    move(refund, Refund.State.SUCCEEDED, by=by, reason=reason)
+    amounts = {ledger.account(Account.Kind.REFUNDS): refund.fen, paid_from: -refund.fen}
+    ledger.post(f"refund:{refund.number}", "refund", amounts)
+    tell_refunded(refund)
 
 
 def open_refunds() -> list[int]:
     """Refunds that have not arrived, oldest first; those the gateway refused come last and never crowd out others.
     What people send at the bank is theirs."""
-    theirs = Q(payment__gateway="transfer", state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
+    theirs = Q(payment__gateway=TRANSFER, state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
     done = Q(state__in=[Refund.State.SUCCEEDED, Refund.State.BY_HAND])
     waiting = Refund.objects.exclude(done | theirs).order_by("pk").values_list("pk", flat=True)
     failed = waiting.filter(state=Refund.State.FAILED)

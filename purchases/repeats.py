@@ -15,8 +15,6 @@ from purchases.choices import address_again
 from purchases.links import absolute
 from purchases.models import Buyer, Order, Repeat, Tariff
 
-HOLDS = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
-
 
 @transaction.atomic
 def start(order: Order) -> Repeat:
@@ -24,7 +22,7 @@ def start(order: Order) -> Repeat:
 
     DomainError("no_contact") for a buyer who left none, ("stopped") after it was stopped.
     """
-    if order.state not in HOLDS or not order.buyer.contact:
+    if order.state not in Order.HAS_TREES or not order.buyer.contact:
         raise DomainError("not_paid", _("Only for an order that is paid can you be reminded."), 409)
     repeat = Repeat.objects.get_or_create(order=order)[0]
     if repeat.state == Repeat.State.STOPPED:
@@ -52,7 +50,9 @@ def due_reminders() -> list[int]:
     newest = Tariff.objects.filter(closes_at__gt=timezone.now()).order_by("-vintage").values_list("vintage", flat=True)
     if not newest:
         return []
-    active = Repeat.objects.filter(state=Repeat.State.ACTIVE, order__state__in=HOLDS, order__vintage__lt=newest[0])
+    active = Repeat.objects.filter(
+        state=Repeat.State.ACTIVE, order__state__in=Order.HAS_TREES, order__vintage__lt=newest[0]
+    )
     untold = active.filter(Q(reminded_of=None) | Q(reminded_of__lt=newest[0]))
     return list(untold.order_by("pk").values_list("pk", flat=True))
 

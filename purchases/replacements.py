@@ -28,8 +28,6 @@ from purchases.models import Certificate, Order, Payment, Refund, Replacement, S
 from purchases.payments import request_refund
 from purchases.proceeds import capture_reference, giveback_reference
 
-ENDED = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
-
 
 def settle_losses(order_id: int) -> None:
     """Replaces or refunds the lost sinks of a paid order; an unpaid one gets other sinks or expires. Nothing happens to
@@ -46,7 +44,7 @@ def replace_lost(order_id: int) -> None:
     time for each order.
     """
     order = Order.objects.select_for_update().get(pk=order_id)
-    if order.state not in ENDED:
+    if order.state not in Order.HAS_TREES:
         return
     choice = losses.choose(order)
     if not choice.losses:
@@ -67,7 +65,7 @@ def replace_lost(order_id: int) -> None:
     losses.swap(order, choice)
     _note_replacements(order, choice)
     _renew_certificates(choice, former)
-    _follow(order)
+    follow(order, reason="a tree has left")
     gifts.cancel_beyond(order)
 
 
@@ -192,9 +190,9 @@ def _renew_certificates(choice: Choice, former: dict[int, int]) -> None:
             tell_replaced(successor, len(new))
 
 
-def _follow(order: Order) -> None:
-    """Moves the order where its refunds have led it."""
+def follow(order: Order, *, reason: str, by: User | None = None) -> None:
+    """Moves an order that has lost trees, or whose buyer gave some back, where its refunds have led it."""
     if not order.sinks.exists():
-        move(order, Order.State.REFUNDED, reason="all trees have left")
+        move(order, Order.State.REFUNDED, by=by, reason=reason)
     elif order.state == Order.State.PAID and order.releases.filter(refund__isnull=False).exists():
-        move(order, Order.State.PARTLY_REFUNDED, reason="a tree has left")
+        move(order, Order.State.PARTLY_REFUNDED, by=by, reason=reason)

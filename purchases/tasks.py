@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 @shared_task
 def sweep() -> None:
     """Finds what the bells missed: orders over time, large orders to be put together, notifications that nobody has
-    booked, open payments of ended orders, open refunds, sold trees that have left. One at a time."""
+    booked, receipts that are not written, open payments of ended orders, open refunds, sold trees that have left. One
+    at a time."""
     with only_one("purchases.sweep") as mine:
         if not mine:
             return
@@ -43,8 +44,8 @@ def sweep() -> None:
         if large_orders.waiting():  # Not here: it may take a minute.
             allocate_orders.apply_async(expires=settings.SWEEP_SECONDS)
         each(payments.unbooked_notifications(), payments.book_stored)
-        each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
         each(messages_to_buyers.untold(), messages_to_buyers.tell_paid)
+        each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
         each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
         each(matching.unseen(), matching.look_at)

@@ -10,9 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from carbonsink.errors import DomainError
 from purchases import gateways
+from purchases.gateways import TRANSFER
 from purchases.models import Payment
-
-TRANSFER = "transfer"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from purchases.gateways.base import Gateway
 from purchases.gateways.transfer.gateway import BankTransfer
 from purchases.gateways.wechatpay.gateway import WechatPay
 
-_GATEWAYS: dict[str, type[Gateway]] = {"wechatpay": WechatPay, "alipay": Alipay, "transfer": BankTransfer}
+# Bank transfer: its money comes when a statement says so, and people send it back.
+TRANSFER = BankTransfer.code
+_GATEWAYS: dict[str, type[Gateway]] = {"wechatpay": WechatPay, "alipay": Alipay, TRANSFER: BankTransfer}
 
 
 def gateway(code: str) -> Gateway:

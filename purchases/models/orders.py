@@ -28,6 +28,9 @@ class Order(Stateful):
         PARTLY_REFUNDED = "partly_refunded", _("partly refunded")
         REFUNDED = "refunded", _("refunded")
 
+    # Paid, and some of it still is.
+    HAS_TREES = (State.PAID, State.PARTLY_REFUNDED)
+
     class PaysBy(models.TextChoices):
         ONLINE = "online", _("online")
         TRANSFER = "transfer", _("bank transfer")

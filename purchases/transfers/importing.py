@@ -17,6 +17,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.locks import one_after_another
+from purchases.gateways import TRANSFER
 from purchases.models import BankFile, Transfer
 from purchases.transfers import matching, sent_by_hand
 from purchases.transfers.camt import read_camt
@@ -26,7 +27,6 @@ from purchases.transfers.table_files import read_table
 log = structlog.get_logger(__name__)
 
 MOST_BYTES = 8_000_000
-GATEWAY = "transfer"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,6 @@ def _take_in(bank: str, file: BankFile, row: Row) -> Transfer:
         payer_account=row.payer_account,
         remittance=row.remittance,
     )
-    amounts = {ledger.account(Account.Kind.GATEWAY, GATEWAY): row.fen, matching.suspense(): -row.fen}
+    amounts = {ledger.account(Account.Kind.GATEWAY, TRANSFER): row.fen, matching.suspense(): -row.fen}
     ledger.post(matching.came_reference(transfer), "transfer", amounts)
     return transfer

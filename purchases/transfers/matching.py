@@ -18,6 +18,7 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move
 from purchases import payments
+from purchases.gateways import TRANSFER
 from purchases.gateways.base import PaymentReport
 from purchases.losses import has_losses, settle_unpaid
 from purchases.models import Order, Payment, Transfer
@@ -25,7 +26,6 @@ from purchases.transfers.numbers import orders_named
 
 log = structlog.get_logger(__name__)
 
-GATEWAY = "transfer"
 PAYABLE = (Order.State.HELD, Order.State.EXPIRED)
 
 
@@ -122,7 +122,7 @@ def _pay(order: Order, transfers: Sequence[Transfer], *, by: User | None, reason
     if order.state not in PAYABLE or fen < order.total_fen:
         raise NotTaken
     for one in transfers:
-        into = ledger.account(Account.Kind.GATEWAY, GATEWAY)
+        into = ledger.account(Account.Kind.GATEWAY, TRANSFER)
         ledger.post(used_reference(one), "transfer-used", {suspense(): one.fen, into: -one.fen})
     payment = _payment(order)
     day = timezone.make_aware(datetime.combine(max(one.booked_on for one in transfers), time(12)))
@@ -134,7 +134,7 @@ def _pay(order: Order, transfers: Sequence[Transfer], *, by: User | None, reason
         min(day, timezone.now()),
     )
     payments.book_capture(payment, report)
-    paid = Payment.objects.get(gateway=GATEWAY, transaction_id=report.transaction_id)
+    paid = Payment.objects.get(gateway=TRANSFER, transaction_id=report.transaction_id)
     order.refresh_from_db()
     if order.state != Order.State.PAID:
         raise NotTaken
@@ -148,7 +148,7 @@ def _pay(order: Order, transfers: Sequence[Transfer], *, by: User | None, reason
 
 def _payment(order: Order) -> Payment:
     """The payment that the buyer opened when choosing to transfer; made if there is none."""
-    opened = order.payments.filter(gateway=GATEWAY, state__in=[Payment.State.CREATED, Payment.State.CLOSED])
+    opened = order.payments.filter(gateway=TRANSFER, state__in=[Payment.State.CREATED, Payment.State.CLOSED])
     return opened.order_by("-pk").first() or Payment.objects.create(
-        order=order, gateway=GATEWAY, product="transfer", fen=order.total_fen
+        order=order, gateway=TRANSFER, product=TRANSFER, fen=order.total_fen
     )

@@ -20,14 +20,14 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move
-from purchases.messages_to_buyers import tell_refunded
+from purchases import refunds
+from purchases.gateways import TRANSFER
 from purchases.models import ByHand, Refund, Transfer
 from purchases.transfers.numbers import names
 from purchases.transfers.rows import Row
 
 log = structlog.get_logger(__name__)
 
-GATEWAY = "transfer"
 Owed = Refund | Transfer
 # A payment by hand in one of these states was made, or is said to have been.
 LIVE = (ByHand.State.NOTED, ByHand.State.CONFIRMED)
@@ -41,17 +41,17 @@ def number_of(owed: Owed) -> str:
 def to_send() -> list[Owed]:
     """What somebody must send, oldest first: transfers on their way back, refunds of transfers, refunds that were taken
     over from a gateway."""
-    refunds = Refund.objects.select_related("payment__order").order_by("pk")
-    by_transfer = refunds.filter(payment__gateway=GATEWAY, state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
-    taken = refunds.exclude(payment__gateway=GATEWAY).filter(state=Refund.State.BY_HAND)
+    of_buyers = Refund.objects.select_related("payment__order").order_by("pk")
+    by_transfer = of_buyers.filter(payment__gateway=TRANSFER, state__in=[Refund.State.UNKNOWN, Refund.State.FAILED])
+    taken = of_buyers.exclude(payment__gateway=TRANSFER).filter(state=Refund.State.BY_HAND)
     going = Transfer.objects.filter(state=Transfer.State.GOING_BACK).exclude(by_hand__state=ByHand.State.NOTED)
     return [*going.order_by("pk"), *by_transfer, *taken.exclude(by_hand__state__in=LIVE)]
 
 
 def refused() -> list[Refund]:
     """Refunds that a gateway refused when it was asked last, oldest first; it is asked again."""
-    refunds = Refund.objects.select_related("payment__order").order_by("pk")
-    return list(refunds.exclude(payment__gateway=GATEWAY).filter(state=Refund.State.FAILED))
+    of_buyers = Refund.objects.select_related("payment__order").order_by("pk")
+    return list(of_buyers.exclude(payment__gateway=TRANSFER).filter(state=Refund.State.FAILED))
 
 
 @transaction.atomic
@@ -59,7 +59,7 @@ def take_over(refund: Refund, *, by: User) -> None:
     """Has a refused refund be sent at the bank: its gateway is not asked for it any more, so it goes only once.
     DomainError("wrong_state") when the gateway may be sending it, or has sent it."""
     refund = _locked(refund)
-    if refund.state != Refund.State.FAILED or refund.payment.gateway == GATEWAY:
+    if refund.state != Refund.State.FAILED or refund.payment.gateway == TRANSFER:
         raise _may_still_send()
     move(refund, Refund.State.BY_HAND, by=by, reason="taken over, to be sent at the bank")
 
@@ -69,7 +69,7 @@ def hand_back(refund: Refund, *, by: User) -> None:
     """Leaves a refund that was taken over, and that nobody has sent, to its gateway again. DomainError("wrong_state")
     when somebody has noted it as sent."""
     refund = _locked(refund)
-    if refund.payment.gateway == GATEWAY or refund.by_hand.filter(state__in=LIVE).exists():
+    if refund.payment.gateway == TRANSFER or refund.by_hand.filter(state__in=LIVE).exists():
         raise DomainError("wrong_state", _("Somebody has noted this as sent. Reload the page."), status=409)
     move(refund, Refund.State.FAILED, by=by, reason="left to the payment service again")
 
@@ -102,7 +102,7 @@ def note_sent(owed: Owed, *, bank_serial: str, by: User | None) -> ByHand:
     which: dict[str, Owed]
     if isinstance(owed, Refund):
         owed = _locked(owed)
-        if owed.payment.gateway == GATEWAY or (by is None and owed.state == Refund.State.FAILED):
+        if owed.payment.gateway == TRANSFER or (by is None and owed.state == Refund.State.FAILED):
             move(owed, Refund.State.BY_HAND, by=by, reason=f"bank {bank_serial}")
         elif owed.state != Refund.State.BY_HAND:
             raise _may_still_send()
@@ -127,19 +127,17 @@ def confirm(noted: ByHand, *, by: User | None) -> None:
     if by is not None and noted.noted_by_id == by.pk:
         raise DomainError("same_person", _("Somebody else confirms what you have noted."), status=403)
     move(noted, ByHand.State.CONFIRMED, by=by, reason="seen at the bank", confirmed_by=by)
-    refunds = ledger.account(Account.Kind.REFUNDS)
     if noted.refund is not None:
-        refund = noted.refund
-        move(refund, Refund.State.SUCCEEDED, by=by, reason=f"bank {noted.bank_serial}")
-        ledger.post(f"refund:{refund.number}", "refund", {refunds: refund.fen, _paid_from(refund): -refund.fen})
-        tell_refunded(refund)
+        refunds.succeed(noted.refund, _paid_from(noted.refund), by=by, reason=f"bank {noted.bank_serial}")
         return
     transfer = noted.transfer
     assert transfer is not None
     move(transfer, Transfer.State.SENT_BACK, by=by, reason=f"bank {noted.bank_serial}")
-    account = ledger.account(Account.Kind.GATEWAY, GATEWAY)
+    account = ledger.account(Account.Kind.GATEWAY, TRANSFER)
     reference = f"transfer-sent:{transfer.bank}:{transfer.serial}"
-    ledger.post(reference, "transfer-sent", {refunds: transfer.fen, account: -transfer.fen})
+    ledger.post(
+        reference, "transfer-sent", {ledger.account(Account.Kind.REFUNDS): transfer.fen, account: -transfer.fen}
+    )
 
 
 @transaction.atomic
@@ -151,8 +149,8 @@ def withdraw(noted: ByHand, *, by: User) -> None:
 
 
 def _paid_from(refund: Refund) -> Account:
-    if refund.payment.gateway == GATEWAY:
-        return ledger.account(Account.Kind.GATEWAY, GATEWAY)
+    if refund.payment.gateway == TRANSFER:
+        return ledger.account(Account.Kind.GATEWAY, TRANSFER)
     return ledger.account(Account.Kind.SPONSOR)
 
 

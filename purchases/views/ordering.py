@@ -27,7 +27,6 @@ from purchases.views.paying import openid_page
 from purchases.wishes import check_contact
 
 ENDED = (Payment.State.FAILED, Payment.State.CLOSED)
-HAS_TREES = (Order.State.PAID, Order.State.PARTLY_REFUNDED)
 # Tokens of a visitor's newest orders that are to be gifts: enough for a morning's shopping.
 GIFTS_REMEMBERED = 20
 
@@ -91,7 +90,7 @@ def order(request: HttpRequest, token: str) -> HttpResponse:
         context |= _held(request, found)
     elif found.state == Order.State.SHORT:
         context["left"] = unsold_of(found)
-    elif found.state in HAS_TREES:
+    elif found.state in Order.HAS_TREES:
         context["proceeds"] = proceeds.proceeds(found)
         context["is_gift"] = found.token in request.session.get("gifts", [])
     elif found.state in (Order.State.EXPIRED, Order.State.CANCELLED):
@@ -186,7 +185,7 @@ def give_back(request: HttpRequest, token: str) -> HttpResponse:
     mine = found.certificates.filter(owner=found.buyer_id)
     trees = mine.filter(state=Certificate.State.VALID).aggregate(n=Sum("trees", default=0))["n"]
     free = givebacks.returnable(found)
-    until = found.paid_at + timedelta(days=settings.REFUND_DAYS) if found.paid_at else None
+    until = givebacks.last_day(found)
     money = proceeds.proceeds(found)
 
     def act(data: dict[str, Any]) -> HttpResponse:

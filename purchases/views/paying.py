@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import Resolver404, resolve, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -15,21 +15,16 @@ from django.views.decorators.http import require_POST, require_safe
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address
 from purchases import checkout, orders, ways
+from purchases.gateways import is_offered
 from purchases.models import Order
-
-OPENID_PATH = "/wechat/openid"
 
 
 def openid_page(request: HttpRequest, order: Order) -> str:
     """Where WeChat says who the buyer is, before paying inside it; empty when that is known or cannot be asked."""
-    if request.session.get("wechat_openid"):
-        return ""
-    try:
-        resolve(OPENID_PATH)
-    except Resolver404:
+    if request.session.get("wechat_openid") or not is_offered("wechatpay", "jsapi"):
         return ""
     back = f"{reverse('purchases:order', args=[order.token])}?press=1"
-    return f"{OPENID_PATH}?{urlencode({'next': back})}"
+    return f"{reverse('purchases:wechat-openid')}?{urlencode({'next': back})}"
 
 
 @require_POST

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -306,11 +306,11 @@ large_orders.allocate_orders()
     try:
         wait_for(lambda: Order.objects.get().allocated == 8, 60)
         with connection.cursor() as cursor:
-            wait_for(lambda: _is_in_a_transaction_with_changes(cursor))
+            server = wait_for(lambda: _in_a_transaction_with_changes(cursor))
     finally:
         child.send_signal(signal.SIGKILL)
         assert child.wait(10) == -signal.SIGKILL
-    wait_for(lambda: _nobody_else_is_connected())
+    wait_for(lambda: not _is_there(server))
     order.refresh_from_db()
     assert (order.state, order.allocated, order.sinks.count()) == ("allocating", 8, 8)
     books.all_is_well()
@@ -321,21 +321,19 @@ large_orders.allocate_orders()
     books.all_is_well()
 
 
-def _is_in_a_transaction_with_changes(cursor: Any) -> bool:
+def _in_a_transaction_with_changes(cursor: Any) -> int | None:
+    """The server process of the program that has written and not committed, if one has."""
     cursor.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         " AND backend_xid IS NOT NULL AND state = 'idle in transaction'"
     )
-    return bool(cursor.fetchone()[0])
+    return cast("int | None", cursor.fetchone()[0])
 
 
-def _nobody_else_is_connected() -> bool:
+def _is_there(server: int) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
-        return not cursor.fetchone()[0]
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [server])
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -242,7 +242,7 @@ def test_done_again_it_does_nothing() -> None:
     assert Replacement.objects.count() == 1
 
 
-@pytest.mark.parametrize("step", ["renew", "request_refund", "_follow", "_renew_certificates"])
+@pytest.mark.parametrize("step", ["renew", "request_refund", "follow", "_renew_certificates"])
 def test_a_crash_in_the_middle_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     (owner,) = factories.market(3)
     order = factories.paid_order(3)
