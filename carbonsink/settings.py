@@ -12,38 +12,15 @@ from urllib.parse import urlsplit
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, validate
 
 from carbonsink.buckets import storages
+from carbonsink.environment import BASE_DIR, DEPLOYMENT, IS_PRODUCTION, env, secret
 from carbonsink.logs import LOGGING as LOGGING
+from carbonsink.money_settings import *  # noqa: F403
+from carbonsink.money_settings import OUTSIDE_TIMEOUT_SECONDS
 from carbonsink.theme import UNFOLD as UNFOLD
 
-env = Env()
-BASE_DIR = Path(__file__).resolve().parent.parent
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
-
-DEPLOYMENT = env.str("DEPLOYMENT", "production", validate=validate.OneOf(["production", "demo", "test"]))
-IS_PRODUCTION = DEPLOYMENT == "production"
 DEBUG = env.bool("DEBUG", False)
-
-# Throw-away values that only DEPLOYMENT=test may fall back to.
-TEST_SECRETS = {
-    "SECRET_KEY": "test-only-secret-key-that-protects-nothing-at-all",
-    "FIELD_ENCRYPTION_KEYS": "dGVzdC1vbmx5LWtleS10aGF0LXByb3RlY3RzLW5vbmU=",
-    "FIELD_LOOKUP_KEYS": "t1:" + "00" * 32,
-    "DATABASE_URL": "postgres://127.0.0.1:1/unset",
-    "REDIS_URL": "redis://127.0.0.1:1/0",
-}
-
-
-def secret(name: str) -> str:
-    """A value that must be given, except in tests."""
-    value = env.str(name, "")
-    if value:
-        return value
-    if DEPLOYMENT == "test":
-        return TEST_SECRETS[name]
-    raise ImproperlyConfigured(f"{name} is not set. Set it in the environment; see .env.example.")
 
 
 def tiles_origin(url: str) -> str:
@@ -301,73 +278,6 @@ DAILY: dict[str, Any] = {
 CELERY_BEAT_SCHEDULE |= {
     task: {"task": task, "schedule": at, "options": {"expires": 3600}} for task, at in DAILY.items()
 }
-
-# The money that comes in.
-PAYMENT_GATEWAYS = env.list("PAYMENT_GATEWAYS", ["wechatpay"])
-# Of their products only these, such as wechatpay.native; empty: all of them.
-PAYMENT_PRODUCTS: list[str] = env.list("PAYMENT_PRODUCTS", [])
-WECHATPAY_BASE_URL = env.str("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com").rstrip("/")
-WECHATPAY_MCHID = env.str("WECHATPAY_MCHID", "")
-WECHATPAY_APPID = env.str("WECHATPAY_APPID", "")
-WECHATPAY_MERCHANT_SERIAL = env.str("WECHATPAY_MERCHANT_SERIAL", "")
-WECHATPAY_MERCHANT_KEY_FILE = env.str("WECHATPAY_MERCHANT_KEY_FILE", "")
-WECHATPAY_APIV3_KEY_FILE = env.str("WECHATPAY_APIV3_KEY_FILE", "")
-WECHATPAY_PUBLIC_KEY_ID = env.str("WECHATPAY_PUBLIC_KEY_ID", "")
-WECHATPAY_PUBLIC_KEY_FILE = env.str("WECHATPAY_PUBLIC_KEY_FILE", "")
-WECHAT_OAUTH_AUTHORIZE_URL = env.str(
-    "WECHAT_OAUTH_AUTHORIZE_URL", "https://open.weixin.qq.com/connect/oauth2/authorize"
-)
-WECHAT_API_BASE_URL = env.str("WECHAT_API_BASE_URL", "https://api.weixin.qq.com").rstrip("/")
-WECHAT_APP_SECRET_FILE = env.str("WECHAT_APP_SECRET_FILE", "")
-ALIPAY_GATEWAY_URL = env.str("ALIPAY_GATEWAY_URL", "https://openapi.alipay.com/gateway.do")
-ALIPAY_APP_ID = env.str("ALIPAY_APP_ID", "")
-ALIPAY_SELLER_ID = env.str("ALIPAY_SELLER_ID", "")
-ALIPAY_APP_KEY_FILE = env.str("ALIPAY_APP_KEY_FILE", "")
-ALIPAY_PUBLIC_KEY_FILE = env.str("ALIPAY_PUBLIC_KEY_FILE", "")
-
-
-# The account for bank transfers: what buyers are shown, and by which code its statements are kept.
-TRANSFER_BANK_CODE = env.str("TRANSFER_BANK_CODE", "bank")
-TRANSFER_BANK_NAME = env.str("TRANSFER_BANK_NAME", "")
-TRANSFER_ACCOUNT_HOLDER = env.str("TRANSFER_ACCOUNT_HOLDER", "")
-TRANSFER_ACCOUNT_NUMBER = env.str("TRANSFER_ACCOUNT_NUMBER", "")
-# How long a buyer may give trees back, and what the paper for the buyer's books is called in this programme.
-REFUND_DAYS = env.int("REFUND_DAYS", 7)
-RECEIPT_TITLE = env.str("RECEIPT_TITLE", "收款收据")
-
-# The money that goes out.
-PAYOUT_BANK = env.str("PAYOUT_BANK", "standin" if not IS_PRODUCTION else "")
-STANDIN_BANK_URL = env.str("STANDIN_BANK_URL", "").rstrip("/")
-STANDIN_BANK_CLIENT_ID = env.str("STANDIN_BANK_CLIENT_ID", "")
-STANDIN_BANK_CLIENT_KEY_FILE = env.str("STANDIN_BANK_CLIENT_KEY_FILE", "")
-STANDIN_BANK_PUBLIC_KEY_FILE = env.str("STANDIN_BANK_PUBLIC_KEY_FILE", "")
-STANDIN_BANK_ESCROW_ACCOUNT = env.str("STANDIN_BANK_ESCROW_ACCOUNT", "")
-OUTSIDE_TIMEOUT_SECONDS = env.float("OUTSIDE_TIMEOUT_SECONDS", 10.0)
-PAYOUT_MINIMUM_FEN = env.int("PAYOUT_MINIMUM_FEN", 1)
-PAYOUT_APPROVAL_ABOVE_FEN = env.int("PAYOUT_APPROVAL_ABOVE_FEN", 500_000)
-ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
-SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
-GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
-    env.json(
-        "GATEWAY_SETTLEMENT_NAMES",
-        {
-            "财付通支付科技有限公司": "wechatpay",
-            "支付宝（中国）网络技术有限公司": "alipay",
-            "对公转账归集": "transfer",
-        },
-    )
-)
-
-# The rules of holding sinks until they are paid.
-HOLD_MINUTES = env.int("HOLD_MINUTES", 15)
-UNPAID_SINKS_PER_BUYER = env.int("UNPAID_SINKS_PER_BUYER", 1_000)
-UNPAID_SINKS_PER_ADDRESS = env.int("UNPAID_SINKS_PER_ADDRESS", 5_000)
-UNPAID_SINKS_IN_ALL = env.int("UNPAID_SINKS_IN_ALL", 500_000)
-UNPAID_SINKS_PER_ORGANISATION = env.int("UNPAID_SINKS_PER_ORGANISATION", 500_000)
-TRANSFER_HOLD_DAYS = env.int("TRANSFER_HOLD_DAYS", 5)
-ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 500_000)
-# Larger orders are put together in the background.
-ORDER_SMALL = env.int("ORDER_SMALL", 1_000)
 
 # Messages to buyers: e-mail by a server, SMS by a provider. The demo lays both into a folder, where visitors find them.
 MESSAGES_FOLDER = env.str("MESSAGES_FOLDER", "")

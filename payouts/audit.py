@@ -114,6 +114,16 @@ CHECKS = {
         SELECT p.out_no FROM payouts_payout p JOIN payouts_bankaccount b ON b.id = p.account_id
          WHERE b.household_id <> p.household_id OR b.approved_by_id IS NULL OR b.approved_by_id = b.entered_by_id
             OR b.usable_from > p.created_at""",
+    "runs that are not the sum of their payouts": """
+        SELECT r.id FROM payouts_run r LEFT JOIN payouts_payout p ON p.run_id = r.id
+         GROUP BY r.id HAVING count(p.id) <> r.payouts OR coalesce(sum(p.fen), 0) <> r.fen""",
+    "payouts that went with fewer approvals than they need": """
+        SELECT p.out_no FROM payouts_payout p LEFT JOIN payouts_approval a ON a.payout_id = p.id
+         WHERE p.approvals_needed > 0 AND p.state NOT IN ('prepared', 'held', 'cancelled')
+         GROUP BY p.id HAVING count(a.id) < p.approvals_needed""",
+    "approvals of a payout by whoever entered its account": """
+        SELECT a.id FROM payouts_approval a JOIN payouts_payout p ON p.id = a.payout_id
+          JOIN payouts_bankaccount b ON b.id = p.account_id WHERE b.entered_by_id = a.by_id""",
     "numbers sent to the bank with more than one content": """
         SELECT p.out_no FROM payouts_attempt t JOIN payouts_payout p ON p.id = t.payout_id
          GROUP BY p.out_no HAVING count(DISTINCT t.request_sha256) > 1""",
@@ -189,6 +199,8 @@ CHECKS = {
             ('purchases_byhand_fixed'),
             ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
             ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
+            ('payouts_payout_approved_by_enough'), ('payouts_approval_by_another'), ('payouts_approval_append_only'),
+            ('payouts_run_append_only'), ('payouts_batch_fixed'), ('payouts_bankreport_fixed'),
             ('carbonsink_statechange_append_only')) t(wanted)
          WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgname = t.wanted AND g.tgenabled IN ('O', 'A'))""",
     "late captures without sinks and without a refund": """

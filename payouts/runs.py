@@ -15,6 +15,7 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.locks import only_one
 from carbonsink.states import move_many
+from payouts import alerts, models
 from payouts.models import Payout
 
 # Locks the accounts of the households that are owed something, in primary-key order, as refunds do. Captures only refer
@@ -46,12 +47,20 @@ _PAYOUTS = """
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
+    ), number AS MATERIALIZED (
+        SELECT nextval(pg_get_serial_sequence('payouts_run', 'id')) AS run_id
     ), written AS (
-        INSERT INTO payouts_payout (household_id, account_id, bank, out_no, fen, state, created_at, bank_reference)
-        SELECT household_id, account_id, %(bank)s, replace(gen_random_uuid()::text, '-', ''), fen, 'prepared',
-               %(now)s, ''
-          FROM payable WHERE so_far <= %(available)s ORDER BY household_id
-        RETURNING id, household_id, out_no
+        INSERT INTO payouts_payout (run_id, household_id, account_id, bank, out_no, fen, state, created_at,
+                                    bank_reference, held_for, approvals_needed)
+        SELECT run_id, household_id, account_id, %(bank)s, replace(gen_random_uuid()::text, '-', ''), fen, 'prepared',
+               %(now)s, '', CASE WHEN fen > %(limit)s THEN 'over_limit' ELSE '' END,
+               CASE WHEN fen > %(limit)s THEN 2 ELSE 0 END
+          FROM payable, number WHERE so_far <= %(available)s ORDER BY household_id
+        RETURNING id, household_id, out_no, fen
+    ), run AS (
+        INSERT INTO payouts_run (id, kind, bank, at, minimum_fen, payouts, fen)
+        SELECT run_id, %(kind)s, %(bank)s, %(now)s, %(minimum)s, count(*), sum(fen)
+          FROM written, number GROUP BY run_id
     ), settled AS (
         INSERT INTO ledger_settlement (line_id, payout_reference)
         SELECT l.id, w.out_no FROM open_lines l JOIN written w ON w.household_id = l.household_id ORDER BY l.id
@@ -112,12 +121,14 @@ def run_payouts(bank: str | None = None) -> Run:
         if unexplained:
             log.error("payouts_stopped", unexplained_fen=unexplained)
             return Run(0, 0, 0)
+        if alert := alerts.stopping().first():
+            log.error("payouts_stopped", alert=alert.kind, about=alert.about)
+            return Run(0, 0, 0)
         with transaction.atomic(durable=True):
             ids = _write_payouts(bank)
             payouts = Payout.objects.filter(pk__in=ids)
-            limit = settings.PAYOUT_APPROVAL_ABOVE_FEN
-            move_many(payouts.filter(fen__lte=limit), Payout.State.APPROVED, reason="within the limit")
-            held = move_many(payouts.filter(fen__gt=limit), Payout.State.HELD, reason="above the limit")
+            move_many(payouts.filter(held_for=""), Payout.State.APPROVED, reason="within the limit")
+            held = move_many(payouts.exclude(held_for=""), Payout.State.HELD, reason="above the limit")
             return Run(len(ids), sum(payouts.values_list("fen", flat=True)), len(held))
 
 
@@ -125,6 +136,8 @@ def _write_payouts(bank: str) -> list[int]:
     """Payouts, the settlements of the lines they take, and their ledger entries; returns the payouts' ids."""
     values: dict[str, Any] = {
         "bank": bank,
+        "kind": models.Run.Kind.SCHEDULED,
+        "limit": settings.PAYOUT_APPROVAL_ABOVE_FEN,
         "now": timezone.now(),
         # What was given back may leave a household owed nothing: that is no payout.
         "minimum": max(1, settings.PAYOUT_MINIMUM_FEN),

@@ -19,8 +19,8 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move
 from payouts.banks import bank
-from payouts.banks.base import BankError, Transfer, TransferReport
-from payouts.models import Attempt, BankAccount, Payout
+from payouts.banks.base import BankError, Instruction, Transfer, TransferReport
+from payouts.models import Approval, Attempt, BankAccount, Payout
 from purchases.proceeds import arrived_reference, reversed_reference
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,11 @@ def transfer_of(payout: Payout) -> Transfer:
     )
 
 
+def instruction_of(payout: Payout) -> Instruction:
+    """The instruction for a bank that is called for each payout by itself."""
+    return Instruction(payout.out_no, payout.created_at, (transfer_of(payout),))
+
+
 def send_payout(payout_id: int) -> None:
     """Sends an approved payout, or one whose last attempt never reached the bank. Called twice, it sends once."""
     attempt = _begin(payout_id)
@@ -50,12 +55,13 @@ def send_payout(payout_id: int) -> None:
         return
     payout = attempt.payout
     try:
-        report = bank(payout.bank).submit(transfer_of(payout))
+        reports = bank(payout.bank).submit(instruction_of(payout))
     except BankError as error:
         log.warning("payout_call", out_no=payout.out_no, outcome=error.outcome, code=error.code)
         _record_error(attempt, error)
         return
-    record(payout.pk, report)
+    for report in reports:
+        record(payout.pk, report)
 
 
 def _begin(payout_id: int) -> Attempt | None:
@@ -76,7 +82,7 @@ def _begin(payout_id: int) -> Attempt | None:
                 reason="the account has changed",
             )
             return None
-        content = hashlib.sha256(bank(payout.bank).frozen(transfer_of(payout))).hexdigest()
+        content = hashlib.sha256(bank(payout.bank).frozen(instruction_of(payout))).hexdigest()
         if first:
             move(payout, Payout.State.SENDING)
         elif payout.attempts.exclude(request_sha256=content).exists():
@@ -207,8 +213,18 @@ def _is_due(payout: Payout, now: datetime) -> bool:
 
 @transaction.atomic
 def approve_held(payout: Payout, *, by: User) -> None:
-    """Lets a payout above the limit go. Whoever entered the account it goes to cannot do so."""
+    """One person's word that a held payout may go; it goes once enough have given theirs.
+
+    Whoever entered the account it goes to cannot, and nobody can twice (DomainError).
+    """
+    payout = Payout.objects.select_for_update().get(pk=payout.pk)
     if payout.account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve the payout."), 403)
-    move(payout, Payout.State.PREPARED, by=by)
-    move(payout, Payout.State.APPROVED, by=by)
+    if payout.state != Payout.State.HELD:
+        raise DomainError("wrong_state", _("This payout does not wait for approval any more. Reload the page."), 409)
+    if payout.approvals.filter(by=by).exists():
+        raise DomainError("same_person", _("You have approved this payout: somebody else must approve it too."), 403)
+    Approval.objects.create(payout=payout, by=by)
+    if payout.approvals.count() >= payout.approvals_needed:
+        move(payout, Payout.State.PREPARED, by=by)
+        move(payout, Payout.State.APPROVED, by=by)

@@ -15,7 +15,7 @@ from carbonsink.states import note
 from payouts import sending
 from payouts.banks import bank
 from payouts.banks.base import Movement, TransferReport
-from payouts.models import Payout, StatementRow
+from payouts.models import Payout, StatementCursor, StatementRow
 from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
 
@@ -35,14 +35,33 @@ def import_statement(code: str | None = None) -> int:
 
 def _import(code: str) -> int:
     channel, booked = bank(code), 0
+    cursor = StatementCursor.objects.get_or_create(bank=code)[0]
     while True:
-        newest = StatementRow.objects.filter(bank=code).order_by("-serial").values_list("serial", flat=True).first()
-        rows = channel.statement(after=newest or 0)
-        if not rows:
+        page = channel.statement(cursor.after)
+        for row in page.movements:
+            booked += book(code, row)
+        for report in page.reports:
+            _record(code, report)
+        if page.after == cursor.after:
             return booked
-        for row in rows:
-            _book(code, row)
-            booked += 1
+        cursor.after = page.after
+        cursor.save(update_fields=["after"])
+
+
+def _record(code: str, report: TransferReport) -> None:
+    payout = Payout.objects.filter(bank=code, out_no=report.out_no).first()
+    if payout is None:
+        log.error("bank_reports_a_stranger", bank=code, out_no=report.out_no, state=report.state)
+        return
+    sending.record(payout.pk, report)
+
+
+def book(code: str, row: Movement) -> bool:
+    """Books a row of the statement, and returns whether it was new."""
+    if StatementRow.objects.filter(bank=code, serial=row.serial).exists():
+        return False
+    _book(code, row)
+    return True
 
 
 @transaction.atomic

@@ -1,7 +1,7 @@
 """What a bank must be able to do. It takes and returns these values, and never touches a model."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 
 
@@ -31,6 +31,15 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Instruction:
+    """Transfers that are handed to a bank together, under a final number of 32 alphanumerics at most."""
+
+    number: str
+    at: datetime
+    transfers: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True)
 class TransferReport:
     """What the bank says about a transfer."""
 
@@ -43,9 +52,10 @@ class TransferReport:
 
 @dataclass(frozen=True)
 class Movement:
-    """A row of the supervised account's statement; fen positive into the account."""
+    """A row of the supervised account's statement; fen positive into the account. `serial` is the bank's own and
+    never used twice."""
 
-    serial: int
+    serial: str
     booked_at: datetime
     fen: int
     counterparty: str
@@ -54,22 +64,37 @@ class Movement:
     bank_reference: str
 
 
+@dataclass(frozen=True)
+class Page:
+    """A part of what the bank says by itself: rows of the statement, oldest first, and what became of transfers.
+    `after` goes into the next question once all of it is booked; the page is the last one when it stays the same."""
+
+    movements: tuple[Movement, ...]
+    after: str
+    reports: tuple[TransferReport, ...] = ()
+
+
 class Bank(Protocol):
     """A way out for money."""
 
     code: str
+    # How many transfers it takes at once: 1 where each is a call, thousands where it takes files.
+    at_once: int
     # How long a request can still be taken after it was signed. Once that is over, a bank that has never heard of an
     # out_no never will: only then may it be sent again. None: it can never be known.
     request_lives: timedelta | None
 
-    def frozen(self, transfer: Transfer) -> bytes:
+    def frozen(self, instruction: Instruction) -> bytes:
         """The exact content of the request; its hash is written down before the first call and never changes."""
 
-    def submit(self, transfer: Transfer) -> TransferReport:
-        """Hands a transfer in. Raises BankError."""
+    def submit(self, instruction: Instruction) -> list[TransferReport]:
+        """Hands the transfers in, and returns what the bank says of them at once. Raises BankError, of all of them."""
 
     def query(self, out_no: str) -> TransferReport | None:
         """What has become of a transfer; None when the bank does not know the number. Raises BankError."""
 
-    def statement(self, after: int) -> list[Movement]:
-        """The statement's rows behind a serial number, oldest first, a page at a time. Raises BankError."""
+    def statement(self, after: str) -> Page:
+        """The next page behind `after` ("" at the very beginning). Raises BankError."""
+
+    def day(self, day: date) -> list[Movement] | None:
+        """All rows of a day that is over, for reconciliation; None where the bank cannot be asked. Raises BankError."""

@@ -1,6 +1,19 @@
 """The way out's nouns."""
 
 from payouts.models.accounts import BankAccount
-from payouts.models.transfers import Attempt, Payout, StatementRow
+from payouts.models.alerts import Alert
+from payouts.models.statements import BankReport, StatementCursor, StatementRow
+from payouts.models.transfers import Approval, Attempt, Batch, Payout, Run
 
-__all__ = ["Attempt", "BankAccount", "Payout", "StatementRow"]
+__all__ = [
+    "Alert",
+    "Approval",
+    "Attempt",
+    "BankAccount",
+    "BankReport",
+    "Batch",
+    "Payout",
+    "Run",
+    "StatementCursor",
+    "StatementRow",
+]

@@ -19,8 +19,14 @@ class BankAccount(Stateful):
         APPROVED = "approved", _("approved")
         REJECTED = "rejected", _("rejected")
         SUPERSEDED = "superseded", _("superseded")
+        BOUNCED = "bounced", _("did not work: the bank sent the money back")
 
-    MOVES = {"entered": {"approved", "rejected"}, "approved": {"superseded"}}
+    MOVES = {
+        "entered": {"approved", "rejected"},
+        "approved": {"superseded", "bounced"},
+        # Nothing goes there until a person has found out that it works after all, or a new version is approved.
+        "bounced": {"approved", "superseded"},
+    }
 
     client_uuid = models.UUIDField(unique=True, editable=False)
     body_hash = models.CharField(max_length=64, editable=False)
@@ -54,7 +60,7 @@ class BankAccount(Stateful):
                 name="payouts_bankaccount_two_people",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=["approved", "superseded"])
+                condition=~Q(state__in=["approved", "superseded", "bounced"])
                 | Q(approved_by__isnull=False, approved_at__isnull=False, usable_from__isnull=False),
                 name="payouts_bankaccount_approved_is_known",
             ),

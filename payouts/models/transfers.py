@@ -1,14 +1,40 @@
 """Payouts 兑付, each one's attempts at the bank, and what the bank's statement says."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from carbonsink.crypto import EncryptedField
-from carbonsink.ledger.models import Entry
 from carbonsink.states import Stateful
 from payouts.models.accounts import BankAccount
 from trees.models import Household
+
+
+class Run(models.Model):
+    """One look at everything that is owed, and the payouts it wrote. Append-only."""
+
+    class Kind(models.TextChoices):
+        SCHEDULED = "scheduled", _("by schedule")
+        BY_HAND = "by_hand", _("by hand")
+        YEAR_END = "year_end", _("year's end, however small")
+
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    bank = models.CharField(_("bank"), max_length=20)
+    at = models.DateTimeField(_("at"))
+    minimum_fen = models.BigIntegerField(_("from (fen)"))
+    payouts = models.PositiveIntegerField(_("payouts"))
+    fen = models.BigIntegerField(_("amount (fen)"))
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        constraints = [models.CheckConstraint(condition=Q(payouts__gt=0, fen__gt=0), name="payouts_run_of_something")]
+        indexes = [models.Index(F("at").desc(), name="payouts_run_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%F %R} {self.bank}"
 
 
 class Payout(Stateful):
@@ -40,12 +66,24 @@ class Payout(Stateful):
         "succeeded": {"returned"},
     }
 
+    class HeldFor(models.TextChoices):
+        """Why a payout waits for people."""
+
+        NOTHING = "", _("nothing")
+        OVER_LIMIT = "over_limit", _("the amount is above the limit")
+        LARGE_RUN = "large_run", _("the whole run is above the limit")
+        FLAGGED = "flagged", _("the household is flagged")
+
+    run = models.ForeignKey(Run, models.PROTECT, related_name="paid")
     household = models.ForeignKey(Household, models.PROTECT, related_name="payouts")
     account = models.ForeignKey(BankAccount, models.PROTECT, related_name="payouts")
     bank = models.CharField(_("bank"), max_length=20)
     out_no = models.CharField(_("payout number"), max_length=32, unique=True)
     fen = models.BigIntegerField(_("amount (fen)"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PREPARED)
+    held_for = models.CharField(_("waits because"), max_length=10, choices=HeldFor, blank=True, default="")
+    # How many different people must have approved it before it may be sent; none of them entered the account.
+    approvals_needed = models.PositiveSmallIntegerField(_("approvals needed"), default=0)
     created_at = models.DateTimeField(_("created at"))
     completed_at = models.DateTimeField(_("completed at"), null=True)
     bank_reference = models.CharField(_("bank reference"), max_length=140, blank=True)
@@ -56,6 +94,10 @@ class Payout(Stateful):
         constraints = [
             models.CheckConstraint(condition=Q(fen__gt=0), name="payouts_payout_positive"),
             models.CheckConstraint(condition=Q(out_no__regex=r"^[0-9A-Za-z]{1,32}$"), name="payouts_payout_out_no"),
+            models.CheckConstraint(
+                condition=Q(held_for="", approvals_needed=0) | (~Q(held_for="") & Q(approvals_needed__gt=0)),
+                name="payouts_payout_held_for_a_reason",
+            ),
         ]
         indexes = [
             models.Index(
@@ -67,6 +109,52 @@ class Payout(Stateful):
 
     def __str__(self) -> str:
         return self.out_no
+
+
+class Approval(models.Model):
+    """One person's word that a held payout may go. Append-only; nobody twice, nobody who entered the account."""
+
+    payout = models.ForeignKey(Payout, models.PROTECT, related_name="approvals")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("approval of a payout")
+        verbose_name_plural = _("approvals of payouts")
+        constraints = [models.UniqueConstraint(fields=["payout", "by"], name="payouts_approval_once_each")]
+
+
+class Batch(Stateful):
+    """A file of transfers as it was handed to a bank. Its content never changes, and it is handed over once."""
+
+    class State(models.TextChoices):
+        WRITTEN = "written", _("written, to be handed over")
+        DELIVERED = "delivered", _("handed over")
+        REFUSED = "refused", _("refused by the bank as a whole")
+
+    MOVES = {"written": {"delivered", "refused"}, "delivered": {"refused"}}
+
+    bank = models.CharField(_("bank"), max_length=20)
+    number = models.CharField(_("number"), max_length=32, unique=True)
+    name = models.CharField(_("file name"), max_length=80)
+    content = EncryptedField()
+    sha256 = models.CharField(max_length=64)
+    payouts = models.PositiveIntegerField(_("payouts"))
+    fen = models.BigIntegerField(_("amount (fen)"))
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.WRITTEN)
+    created_at = models.DateTimeField(_("created at"))
+    delivered_at = models.DateTimeField(_("handed over at"), null=True)
+
+    class Meta:
+        verbose_name = _("file for a bank")
+        verbose_name_plural = _("files for banks")
+        constraints = [
+            models.CheckConstraint(condition=Q(payouts__gt=0, fen__gt=0), name="payouts_batch_of_something"),
+            models.CheckConstraint(condition=Q(number__regex=r"^[0-9A-Za-z]{1,32}$"), name="payouts_batch_number"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Attempt(Stateful):
@@ -90,6 +178,8 @@ class Attempt(Stateful):
 
     payout = models.ForeignKey(Payout, models.PROTECT, related_name="attempts")
     request_sha256 = models.CharField(max_length=64)
+    # The file it went in, where the bank takes files.
+    batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="attempts")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.SENDING)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -103,43 +193,3 @@ class Attempt(Stateful):
                 name="payouts_attempt_one_live",
             )
         ]
-
-
-class StatementRow(models.Model):
-    """A row of the supervised account's statement, booked when it is read. Keyed on the bank's own serial number."""
-
-    class Kind(models.TextChoices):
-        SETTLEMENT = "settlement", _("settlement by a gateway")
-        SPONSOR = "sponsor", _("paid in by the sponsor")
-        PAYOUT = "payout", _("payout to a household")
-        RETURN = "return", _("returned payout")
-        SUSPENSE = "suspense", _("to be explained")
-        INFORMATION = "information", _("a row without an amount")
-
-    bank = models.CharField(_("bank"), max_length=20)
-    serial = models.BigIntegerField(_("serial number"))
-    booked_at = models.DateTimeField(_("booked at"))
-    fen = models.BigIntegerField(_("amount (fen)"), help_text="Positive: into the account.")
-    counterparty = EncryptedField()
-    remittance = models.CharField(_("remittance"), max_length=200, blank=True)
-    bank_reference = models.CharField(_("bank reference"), max_length=140)
-    kind = models.CharField(_("kind"), max_length=11, choices=Kind)
-    payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="statement_rows")
-    entry = models.ForeignKey(Entry, models.PROTECT, null=True, related_name="+")
-
-    class Meta:
-        verbose_name = _("statement row")
-        verbose_name_plural = _("statement rows")
-        constraints = [
-            models.UniqueConstraint(fields=["bank", "serial"], name="payouts_statementrow_once"),
-            models.CheckConstraint(
-                condition=Q(fen=0, kind="information") | (~Q(fen=0) & ~Q(kind="information")),
-                name="payouts_statementrow_amount",
-            ),
-            models.UniqueConstraint(
-                fields=["payout", "kind"],
-                condition=Q(payout__isnull=False),
-                name="payouts_statementrow_payout_once",
-            ),
-        ]
-        indexes = [models.Index(F("booked_at").desc(), name="payouts_statementrow_newest")]

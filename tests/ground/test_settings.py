@@ -12,7 +12,7 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from carbonsink.settings import TEST_SECRETS
+from carbonsink.environment import TEST_SECRETS
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = {

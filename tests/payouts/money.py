@@ -30,7 +30,7 @@ def owe(amounts: dict[Household, int]) -> None:
 def settle(fen: int) -> None:
     """Puts the sponsor's fen on the supervised account, as its statement would show it; without a bank."""
     serial = next(_serials)
-    row = Movement(serial, timezone.now(), fen, settings.SPONSOR_NAMES[0], "拨款", "", f"credit{serial}")
+    row = Movement(str(serial), timezone.now(), fen, settings.SPONSOR_NAMES[0], "拨款", "", f"credit{serial}")
     statements._book("standin", row)
 
 

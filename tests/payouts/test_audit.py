@@ -49,6 +49,12 @@ BROKEN: dict[str, str] = {
     " (SELECT max(id) FROM purchases_order WHERE state = 'paid')",
     "payouts whose settled lines are not their amount": "UPDATE payouts_payout SET fen = fen + 1 WHERE id = "
     + FIRST_PAYOUT,
+    "runs that are not the sum of their payouts": "UPDATE payouts_run SET payouts = payouts + 1",
+    "payouts that went with fewer approvals than they need": "UPDATE payouts_payout"
+    " SET held_for = 'over_limit', approvals_needed = 1 WHERE id = " + FIRST_PAYOUT,
+    "approvals of a payout by whoever entered its account": "INSERT INTO payouts_approval (payout_id, by_id, at)"
+    " SELECT p.id, b.entered_by_id, now() FROM payouts_payout p JOIN payouts_bankaccount b ON b.id = p.account_id"
+    " WHERE p.id = " + FIRST_PAYOUT,
     "arrived payouts that are not in the ledger once": "UPDATE ledger_entry SET reference = reference || '-lost'"
     " WHERE kind = 'arrived'",
     "ended payouts whose money is not owed again": "UPDATE ledger_entry SET reference = reference || '-lost' WHERE kind = 'reversed'",
@@ -101,7 +107,10 @@ ALSO: dict[str, list[str]] = {
         OWED_BACK,
         "states of purchases.refund changed outside its table",
     ],
-    "payouts whose settled lines are not their amount": ["bank debits that are not the payout they name"],
+    "payouts whose settled lines are not their amount": [
+        "bank debits that are not the payout they name",
+        "runs that are not the sum of their payouts",
+    ],
     "bank debits that are not the payout they name": ["supervised accounts whose balance is not the bank's statement"],
     "numbers sent to the bank with more than one content": ["states of payouts.attempt changed outside its table"],
     "sinks on sale of trees that are not in the scheme": ["states of trees.tree changed outside its table"],
@@ -140,7 +149,7 @@ def everything() -> None:
     sending.record(last.pk, sending.TransferReport(last.out_no, "succeeded"))
     arrived.refresh_from_db()
     assert arrived.completed_at is not None
-    _book("standin", Movement(10**6, arrived.completed_at, -arrived.fen, "x", "x", arrived.out_no, "B1"))
+    _book("standin", Movement("1000000", arrived.completed_at, -arrived.fen, "x", "x", arrived.out_no, "B1"))
 
 
 def by_hand(sql: str) -> None:

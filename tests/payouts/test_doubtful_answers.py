@@ -62,10 +62,10 @@ def test_a_payout_the_bank_once_accepted_is_never_sent_again(
     payout, sent = one_payout(bank, settings), []
     submit = StandinBank.submit
 
-    def accepts(self: StandinBank, transfer: Any) -> Any:
-        sent.append(transfer.out_no)
-        report = submit(self, transfer)
-        return type(report)(transfer.out_no, "accepted", report.bank_reference)
+    def accepts(self: StandinBank, instruction: Any) -> Any:
+        sent.append(instruction.number)
+        (report,) = submit(self, instruction)
+        return [type(report)(report.out_no, "accepted", report.bank_reference)]
 
     monkeypatch.setattr(StandinBank, "submit", accepts)
     monkeypatch.setattr(StandinBank, "query", lambda self, out_no: None)

@@ -39,11 +39,11 @@ def credit(bank: BankClient, fen: int, name: str, reference: str = "") -> None:
 def row(fen: int, out_no: str = "", **more: Any) -> Movement:
     """A row as a bank might write it."""
     serial = more.pop("serial", next(SERIALS))
-    return Movement(serial, timezone.now(), fen, more.pop("name", "某人"), "附言", out_no, f"B{serial}")
+    return Movement(str(serial), timezone.now(), fen, more.pop("name", "某人"), "附言", out_no, f"B{serial}")
 
 
 def kinds() -> list[tuple[str, int]]:
-    return list(StatementRow.objects.order_by("serial").values_list("kind", "fen"))
+    return list(StatementRow.objects.order_by("pk").values_list("kind", "fen"))
 
 
 def sent_payout(bank: BankClient, fen: int = 300) -> Payout:
@@ -252,7 +252,7 @@ def test_a_return_that_is_read_before_anybody_has_asked_is_a_return(
             payout = Payout.objects.get()
             attempt = sending._begin(payout.pk)
             assert attempt is not None
-            channel("standin").submit(sending.transfer_of(payout))  # And its sender dies here.
+            channel("standin").submit(sending.instruction_of(payout))  # And its sender dies here.
             payout.refresh_from_db()
         else:
             payout = sent_payout(bank)
@@ -282,7 +282,7 @@ def test_a_debit_proves_what_was_believed_never_to_have_reached_the_bank(bank: B
     payout = Payout.objects.get()
     attempt = sending._begin(payout.pk)
     assert attempt is not None
-    channel("standin").submit(sending.transfer_of(payout))
+    channel("standin").submit(sending.instruction_of(payout))
     move(attempt, "unsent", reason="wrongly")
     tasks.sweep()
     payout.refresh_from_db()
@@ -333,8 +333,8 @@ def test_gaps_in_the_serials_are_fine(bank: BankClient, settings: Any) -> None:
     payout = sent_payout(bank)
     credit(bank, 10, settings.SPONSOR_NAMES[0])
     assert statements.import_statement() == 2
-    serials = list(StatementRow.objects.order_by("serial").values_list("serial", flat=True))
-    assert serials[-1] - serials[0] > 2
+    serials = list(StatementRow.objects.order_by("pk").values_list("serial", flat=True))
+    assert int(serials[-1]) - int(serials[0]) > 2
     assert payout.statement_rows.get().serial == serials[1]
     assert statements.import_statement() == 0
 

@@ -97,7 +97,7 @@ def test_where_both_accounts_are_one_what_was_sent_back_is_not_charged_to_the_sp
     going = answering.send_back(Transfer.objects.get(serial="R2"), by=one, reason="x")
     first = sent_by_hand.note_sent(Refund.objects.get(), bank_serial="D1", by=one)
     for number, fen, serial in ((10, -300, "D1"), (11, -50, "D2"), (12, -49, "D1")):
-        statements._book("standin", Movement(10**6 + number, timezone.now(), fen, "青山", "退款", "", serial))
+        statements._book("standin", Movement(str(10**6 + number), timezone.now(), fen, "青山", "退款", "", serial))
     assert [row.kind for row in statements.StatementRow.objects.order_by("serial")][-3:] == [
         "settlement", "suspense", "suspense",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from django.conf import settings
 
 from carbonsink import pem
-from payouts.banks.base import BankError, Movement, Transfer, TransferReport
+from payouts.banks.base import BankError, Instruction, Movement, Page, TransferReport
 
 # Answers after which the bank has for sure done nothing with the number, and will not. A replay is none of them: it
 # means that an earlier copy of this very request did arrive. Nor is a bad signature: who knows what altered it.
@@ -49,10 +49,12 @@ class StandinBank:
     """The adapter; its address, account and keys come from the settings STANDIN_BANK_*."""
 
     code = "standin"
+    at_once = 1
     # The bank refuses a request whose timestamp is 300 s old.
     request_lives: timedelta | None = timedelta(seconds=300)
 
-    def frozen(self, transfer: Transfer) -> bytes:
+    def frozen(self, instruction: Instruction) -> bytes:
+        (transfer,) = instruction.transfers
         content = {
             "out_no": transfer.out_no,
             "fen": transfer.fen,
@@ -64,11 +66,11 @@ class StandinBank:
         }
         return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def submit(self, transfer: Transfer) -> TransferReport:
-        status, answer = self._call("POST", "/v1/transfers", self.frozen(transfer))
+    def submit(self, instruction: Instruction) -> list[TransferReport]:
+        status, answer = self._call("POST", "/v1/transfers", self.frozen(instruction))
         if status != 202:
             raise BankError("refused" if answer["code"] in _REFUSALS else "unknown", str(answer["code"]))
-        return self._report(transfer.out_no, answer)
+        return [self._report(instruction.transfers[0].out_no, answer)]
 
     def query(self, out_no: str) -> TransferReport | None:
         status, answer = self._call("GET", f"/v1/transfers/{out_no}")
@@ -78,8 +80,18 @@ class StandinBank:
             raise BankError("unknown", str(answer["code"]))
         return self._report(out_no, answer)
 
-    def statement(self, after: int) -> list[Movement]:
-        query = urlencode({"account": settings.STANDIN_BANK_ESCROW_ACCOUNT, "after": after, "limit": 500})
+    def statement(self, after: str) -> Page:
+        rows = self._rows(after=after or "0")
+        return Page(tuple(rows), rows[-1].serial if rows else after)
+
+    def day(self, day: date) -> list[Movement] | None:
+        rows: list[Movement] = []
+        while page := self._rows(date=day.isoformat(), after=rows[-1].serial if rows else "0"):
+            rows += page
+        return rows
+
+    def _rows(self, **where: str) -> list[Movement]:
+        query = urlencode({"account": settings.STANDIN_BANK_ESCROW_ACCOUNT, "limit": 500, **where})
         status, answer = self._call("GET", f"/v1/statements?{query}")
         if status != 200:
             raise BankError("unknown", str(answer["code"]))
@@ -101,7 +113,7 @@ class StandinBank:
     @staticmethod
     def _movement(row: dict[str, Any]) -> Movement:
         return Movement(
-            serial=int(row["serial"]),
+            serial=str(int(row["serial"])),
             booked_at=datetime.fromisoformat(row["booked_at"]),
             fen=int(row["fen"]) if row["direction"] == "credit" else -int(row["fen"]),
             counterparty=_text(row["counterparty_name"]),

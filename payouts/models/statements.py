@@ -1,0 +1,76 @@
+"""What the bank says: the supervised account's statement, and the files it gives back."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from carbonsink.crypto import EncryptedField
+from carbonsink.ledger.models import Entry
+from payouts.models.transfers import Payout
+
+
+class BankReport(models.Model):
+    """A file that a bank gave back, as it was read: the same file twice is read once. Append-only."""
+
+    bank = models.CharField(_("bank"), max_length=20)
+    name = models.CharField(_("file name"), max_length=120)
+    kind = models.CharField(_("kind"), max_length=20)
+    sha256 = models.CharField(max_length=64)
+    content = EncryptedField()
+    reports = models.PositiveIntegerField(_("reports of transfers"))
+    movements = models.PositiveIntegerField(_("rows of the statement"))
+    read_at = models.DateTimeField(_("read at"), auto_now_add=True)
+    read_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        verbose_name = _("file from a bank")
+        verbose_name_plural = _("files from banks")
+        constraints = [models.UniqueConstraint(fields=["bank", "sha256"], name="payouts_bankreport_once")]
+
+
+class StatementRow(models.Model):
+    """A row of the supervised account's statement, booked when it is read. Keyed on the bank's own serial number."""
+
+    class Kind(models.TextChoices):
+        SETTLEMENT = "settlement", _("settlement by a gateway")
+        SPONSOR = "sponsor", _("paid in by the sponsor")
+        PAYOUT = "payout", _("payout to a household")
+        RETURN = "return", _("returned payout")
+        SUSPENSE = "suspense", _("to be explained")
+        INFORMATION = "information", _("a row without an amount")
+
+    bank = models.CharField(_("bank"), max_length=20)
+    serial = models.CharField(_("serial number"), max_length=64)
+    booked_at = models.DateTimeField(_("booked at"))
+    fen = models.BigIntegerField(_("amount (fen)"), help_text="Positive: into the account.")
+    counterparty = EncryptedField()
+    remittance = models.CharField(_("remittance"), max_length=200, blank=True)
+    bank_reference = models.CharField(_("bank reference"), max_length=140)
+    kind = models.CharField(_("kind"), max_length=11, choices=Kind)
+    payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="statement_rows")
+    entry = models.ForeignKey(Entry, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        verbose_name = _("statement row")
+        verbose_name_plural = _("statement rows")
+        constraints = [
+            models.UniqueConstraint(fields=["bank", "serial"], name="payouts_statementrow_once"),
+            models.CheckConstraint(
+                condition=Q(fen=0, kind="information") | (~Q(fen=0) & ~Q(kind="information")),
+                name="payouts_statementrow_amount",
+            ),
+            models.UniqueConstraint(
+                fields=["payout", "kind"],
+                condition=Q(payout__isnull=False),
+                name="payouts_statementrow_payout_once",
+            ),
+        ]
+        indexes = [models.Index(F("booked_at").desc(), name="payouts_statementrow_newest")]
+
+
+class StatementCursor(models.Model):
+    """How far a bank's statement has been read, in the bank's own words."""
+
+    bank = models.CharField(max_length=20, primary_key=True)
+    after = models.CharField(max_length=200)
