@@ -1,47 +1,19 @@
-"""Pages of the way out: entering a household's account, and the page where a household sees its money."""
-
-from typing import Any
+"""The page where a household sees its money, and the QR code that leads there."""
 
 from django.conf import settings
-from django.contrib import messages
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from carbonsink import qr
-from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import OFFICER
 from carbonsink.accounts.views import role_required
 from carbonsink.ledger.models import Line
 from carbonsink.ledger.services import unsettled
-from carbonsink.pages import form_page
-from payouts.accounts import enter_account
-from payouts.forms import BankAccountForm
 from payouts.models import BankAccount, Payout
 from trees.models import Household
-
-
-@role_required(OFFICER)
-def new_account(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Enters a new version of a household's account."""
-    household = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
-
-    def act(data: dict[str, Any]) -> HttpResponse:
-        enter_account(officer=signed_in(request), household=household, **data)
-        messages.success(request, _("The account is stored. Somebody else approves it before money goes there."))
-        return redirect("trees:household", public_id)
-
-    return form_page(
-        request,
-        BankAccountForm(request.POST or None),
-        "payouts/account_form.html",
-        act,
-        household=household,
-        accounts=household.bank_accounts.order_by("-version"),
-    )
 
 
 @require_safe
