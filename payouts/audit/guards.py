@@ -1,0 +1,20 @@
+"""The triggers that make the wrong thing impossible."""
+
+CHECKS = {
+    "guards that are missing or switched off": """
+        SELECT t.wanted FROM (VALUES ('purchases_sink_sold_once'), ('purchases_sink_released'),
+            ('purchases_sink_fixed'), ('purchases_sink_stays'),
+            ('purchases_sink_stays_closed'), ('purchases_sink_closed_is_not_sold'), ('purchases_replacement_fits'),
+            ('purchases_replacement_append_only'), ('purchases_refund_within_capture'), ('purchases_refund_fixed'),
+            ('purchases_tariff_fixed'), ('purchases_notification_append_only'), ('purchases_sinkrelease_append_only'),
+            ('purchases_certificate_fixed'), ('purchases_retirement_append_only'), ('purchases_transfer_fixed'),
+            ('purchases_voucher_append_only'), ('purchases_sink_succession'), ('purchases_certificate_stays_ended'),
+            ('purchases_retirement_of_retired'), ('purchases_certificate_retired_says_why'),
+            ('purchases_byhand_fixed'),
+            ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
+            ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
+            ('payouts_payout_approved_by_enough'), ('payouts_approval_by_another'), ('payouts_approval_append_only'),
+            ('payouts_run_append_only'), ('payouts_batch_fixed'), ('payouts_bankreport_fixed'),
+            ('carbonsink_statechange_append_only')) t(wanted)
+         WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgname = t.wanted AND g.tgenabled IN ('O', 'A'))""",
+}

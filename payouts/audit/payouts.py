@@ -1,0 +1,53 @@
+"""Money to households: payouts, their attempts at the bank, and the bank's statement."""
+
+CHECKS = {
+    "payouts whose settled lines are not their amount": """
+        SELECT p.out_no FROM payouts_payout p
+          LEFT JOIN ledger_settlement s ON s.payout_reference = p.out_no
+          LEFT JOIN ledger_line l ON l.id = s.line_id
+          LEFT JOIN ledger_entry e ON e.id = l.entry_id
+         GROUP BY p.id
+        HAVING coalesce(-sum(l.fen) FILTER (WHERE e.reference <> 'payout:' || p.out_no), 0) <> p.fen
+            OR coalesce(sum(l.fen), 1) <> 0""",
+    "arrived payouts that are not in the ledger once": """
+        SELECT p.out_no FROM payouts_payout p LEFT JOIN ledger_entry e ON e.reference = 'arrived:' || p.out_no
+         WHERE (p.state IN ('succeeded', 'returned')) <> (e.id IS NOT NULL)""",
+    "ended payouts whose money is not owed again": """
+        SELECT p.out_no FROM payouts_payout p LEFT JOIN ledger_entry e ON e.reference = 'reversed:' || p.out_no
+         WHERE (p.state IN ('failed', 'returned', 'cancelled')) <> (e.id IS NOT NULL)""",
+    "payouts to an account that was not approved, or by whoever entered it": """
+        SELECT p.out_no FROM payouts_payout p JOIN payouts_bankaccount b ON b.id = p.account_id
+         WHERE b.household_id <> p.household_id OR b.approved_by_id IS NULL OR b.approved_by_id = b.entered_by_id
+            OR b.usable_from > p.created_at""",
+    "runs that are not the sum of their payouts": """
+        SELECT r.id FROM payouts_run r LEFT JOIN payouts_payout p ON p.run_id = r.id
+         GROUP BY r.id HAVING count(p.id) <> r.payouts OR coalesce(sum(p.fen), 0) <> r.fen""",
+    "payouts that went with fewer approvals than they need": """
+        SELECT p.out_no FROM payouts_payout p LEFT JOIN payouts_approval a ON a.payout_id = p.id
+         WHERE p.approvals_needed > 0 AND p.state NOT IN ('prepared', 'held', 'cancelled')
+         GROUP BY p.id HAVING count(a.id) < p.approvals_needed""",
+    "approvals of a payout by whoever entered its account": """
+        SELECT a.id FROM payouts_approval a JOIN payouts_payout p ON p.id = a.payout_id
+          JOIN payouts_bankaccount b ON b.id = p.account_id WHERE b.entered_by_id = a.by_id""",
+    "numbers sent to the bank with more than one content": """
+        SELECT p.out_no FROM payouts_attempt t JOIN payouts_payout p ON p.id = t.payout_id
+         GROUP BY p.out_no HAVING count(DISTINCT t.request_sha256) > 1""",
+    "bank debits that are not the payout they name": """
+        SELECT r.serial FROM payouts_statementrow r JOIN payouts_payout p ON p.id = r.payout_id
+         WHERE r.kind = 'payout' AND (r.fen <> -p.fen OR p.state IN ('failed', 'cancelled'))""",
+    "statement rows that are not in the ledger": """
+        SELECT r.serial FROM payouts_statementrow r
+         WHERE r.kind NOT IN ('payout', 'information') AND r.entry_id IS NULL""",
+    "supervised accounts whose balance is not the bank's statement": """
+        SELECT b.bank FROM (SELECT bank FROM payouts_statementrow UNION SELECT bank FROM payouts_payout) b
+         WHERE (SELECT coalesce(sum(l.fen), 0) FROM ledger_line l JOIN ledger_account a ON a.id = l.account_id
+                 WHERE a.code = 'escrow:' || b.bank)
+            <> (SELECT coalesce(sum(r.fen), 0) FROM payouts_statementrow r WHERE r.bank = b.bank)
+             - (SELECT coalesce(sum(p.fen), 0) FROM payouts_payout p
+                 WHERE p.bank = b.bank AND p.state IN ('succeeded', 'returned') AND NOT EXISTS (
+                       SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout'))""",
+    "payouts that succeeded more than a day ago and are on no statement": """
+        SELECT p.out_no FROM payouts_payout p
+         WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day' AND NOT EXISTS (
+               SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')""",
+}
