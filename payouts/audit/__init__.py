@@ -1,4 +1,4 @@
-"""What is always true (design: invariants), as queries that find what breaks it, by subject. None of them changes anything."""
+"""What is always true (design: invariants), by subject, as queries that find what breaks it. None changes anything."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
