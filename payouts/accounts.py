@@ -1,4 +1,4 @@
-"""Entering and approving households' bank accounts."""
+"""Entering and approving households' bank accounts, stopping a change, and accounts that the bank could not pay."""
 
 import uuid
 from datetime import timedelta
@@ -17,6 +17,7 @@ from carbonsink.api import body_hash
 from carbonsink.errors import DomainError
 from carbonsink.idempotency import once
 from carbonsink.states import move, move_many
+from payouts.messages_about_accounts import tell_household
 from payouts.models import BankAccount
 from trees import flags
 from trees.models import Flag, Household
@@ -51,7 +52,8 @@ def enter_account(
     number: str,
     is_card: bool,
 ) -> BankAccount:
-    """Stores a new version of a household's account, to be approved by somebody else.
+    """Stores a new version of a household's account, to be approved by somebody else. A change is told to the
+    household on its old number.
 
     The caller has looked the household up among those the officer may see. Raises DomainError: the holder is not the
     head of household, a number or bank code that fails its check.
@@ -68,7 +70,7 @@ def enter_account(
 
     def store() -> BankAccount:
         # No harder than versions need: a flag of a household that shares the number refers to this row.
-        Household.objects.select_for_update(no_key=True).get(pk=household.pk)
+        locked = Household.objects.select_for_update(no_key=True).get(pk=household.pk)
         newest = household.bank_accounts.aggregate(version=Max("version", default=0))["version"]
         account = BankAccount.objects.create(
             client_uuid=client_uuid,
@@ -79,8 +81,11 @@ def enter_account(
             bank_name=bank_name.strip(),
             bank_code=bank_code,
             number=number,
+            phone=locked.phone,
             entered_by=officer,
         )
+        if _is_change(account):
+            tell_household(account, "entered")
         flags.raise_shared(Flag.Kind.SHARED_ACCOUNT, [households_sharing(number)])
         return account
 
@@ -102,22 +107,108 @@ def _hashes(content: dict[str, str]) -> list[str]:
 
 @transaction.atomic
 def approve_account(account: BankAccount, *, by: User) -> None:
-    """Makes a version the one that payouts go to. A change waits the cooling period, a first version does not.
+    """Makes a version the one that payouts go to. A change waits the cooling period and is told to the household on
+    its old number; a first version does neither.
 
-    Raises DomainError when whoever entered it approves it, it is not waiting any more, or a newer one is approved.
+    Raises DomainError when whoever entered it approves it, it is not waiting any more, or a newer one was approved.
     """
     if account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve it."), status=403)
-    Household.objects.select_for_update(no_key=True).get(pk=account.household_id)
-    if account.household.bank_accounts.filter(state=BankAccount.State.APPROVED, version__gt=account.version).exists():
+    _lock_household(account)
+    _demand_waiting(account)
+    in_force = account.household.bank_accounts.filter(state__in=[BankAccount.State.APPROVED, BankAccount.State.BOUNCED])
+    if in_force.filter(version__gt=account.version).exists():
         raise DomainError("older_version", _("A newer account of this household is approved: reject this one."), 409)
-    now = timezone.now()
-    earlier = account.household.bank_accounts.filter(state=BankAccount.State.APPROVED)
-    changed = move_many(earlier, BankAccount.State.SUPERSEDED, by=by, reason=f"version {account.version} approved")
-    wait = timedelta(hours=settings.ACCOUNT_COOLING_HOURS) if changed else timedelta()
+    now, is_change = timezone.now(), _is_change(account)
+    move_many(in_force, BankAccount.State.SUPERSEDED, by=by, reason=f"version {account.version} approved")
+    wait = timedelta(hours=settings.ACCOUNT_COOLING_HOURS) if is_change else timedelta()
     move(account, BankAccount.State.APPROVED, by=by, approved_by=by, approved_at=now, usable_from=now + wait)
+    if is_change:
+        tell_household(account, "approved")
 
 
 def reject_account(account: BankAccount, *, by: User, reason: str) -> None:
     """Refuses a version that waits for approval."""
+    _demand_waiting(account)
+    stop_change(account, by=by, reason=reason)
+
+
+@transaction.atomic
+def stop_change(account: BankAccount, *, by: User | None, reason: str) -> None:
+    """Stops a version that waits for approval or cools: "this was not me". Nothing ever goes there. If it had been
+    approved, nothing goes to the account before it either, until somebody puts that back or another is approved.
+
+    `by` is None where the household did it itself. Raises DomainError without a reason, and once the cooling time is
+    over.
+    """
+    _demand_reason(reason)
+    _lock_household(account)
+    account.refresh_from_db()
+    cools = account.state == BankAccount.State.APPROVED and not _is_usable(account)
+    if account.state != BankAccount.State.ENTERED and not cools:
+        sentence = _("It is too late to stop this change. Enter another account, or have finance stop payments to it.")
+        raise DomainError("too_late", sentence, status=409)
     move(account, BankAccount.State.REJECTED, by=by, reason=reason)
+    if _is_change(account):
+        tell_household(account, "stopped")
+
+
+@transaction.atomic
+def bounce_account(account: BankAccount, *, reason: str, by: User | None = None) -> bool:
+    """Notes that money cannot be paid to this version: nothing goes there again before a person has put it back, or
+    another version is approved. The household is told. Returns whether it was the account in force.
+
+    Called in the transaction that ends a payout for the account's sake, or by a person.
+    """
+    if not move_many(BankAccount.objects.filter(pk=account.pk), BankAccount.State.BOUNCED, by=by, reason=reason):
+        return False
+    tell_household(account, "bounced")
+    return True
+
+
+@transaction.atomic
+def put_back_account(account: BankAccount, *, by: User, reason: str) -> None:
+    """Puts back in force what bounced for a reason that has passed, or what a stopped change had superseded. It does
+    not cool again: it is the account that the household had. The household is told.
+
+    Raises DomainError without a reason, for whoever entered it or stopped the change, and when it is not the last one
+    that was in force.
+    """
+    _demand_reason(reason)
+    if account.entered_by_id == by.pk:
+        raise DomainError("same_person", _("You entered this account: somebody else must put it back."), status=403)
+    _lock_household(account)
+    versions, rejected = account.household.bank_accounts.order_by("-version"), BankAccount.State.REJECTED
+    for stopped in versions.filter(state=rejected, version__gt=account.version):
+        if stopped.history().filter(to_state=rejected, by=by).exists():
+            raise DomainError("same_person", _("You stopped the change: somebody else must put this one back."), 403)
+    if versions.exclude(state__in=[BankAccount.State.ENTERED, rejected]).first() != account:
+        raise DomainError("wrong_state", _("This is not the household's last account any more. Reload the page."), 409)
+    move(account, BankAccount.State.APPROVED, by=by, reason=reason, approved_by=by, approved_at=timezone.now())
+    tell_household(account, "put_back")
+
+
+def _lock_household(account: BankAccount) -> None:
+    """One decision about a household's accounts at a time."""
+    Household.objects.select_for_update(no_key=True).get(pk=account.household_id)
+
+
+def _demand_waiting(account: BankAccount) -> None:
+    account.refresh_from_db(fields=["state"])
+    if account.state != BankAccount.State.ENTERED:
+        raise DomainError("wrong_state", _("This account does not wait for approval any more. Reload the page."), 409)
+
+
+def _is_change(account: BankAccount) -> bool:
+    """Whether the household has had another account in force, ever."""
+    others = account.household.bank_accounts.exclude(pk=account.pk)
+    return others.filter(approved_by__isnull=False).exists()
+
+
+def _is_usable(account: BankAccount) -> bool:
+    return account.usable_from is not None and account.usable_from <= timezone.now()
+
+
+def _demand_reason(reason: str) -> None:
+    if not reason.strip():
+        raise DomainError("no_reason", _("Write down why."))

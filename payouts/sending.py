@@ -18,6 +18,8 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move
+from payouts import alerts
+from payouts.accounts import bounce_account
 from payouts.banks import bank
 from payouts.banks.base import BankError, Instruction, Transfer, TransferReport
 from payouts.models import Approval, Attempt, BankAccount, Payout
@@ -73,7 +75,8 @@ def _begin(payout_id: int) -> Attempt | None:
             return None
         account = BankAccount.objects.select_for_update(no_key=True).get(pk=payout.account_id)
         if not account.is_sealed:
-            log.error("account_was_tampered_with", out_no=payout.out_no, account=account.pk)
+            text = "The household's account is not the one that was entered: nothing was sent. Find out who changed it."
+            alerts.raise_alert("account_tampered", payout.out_no, text)
             return None
         if account.state != BankAccount.State.APPROVED or not account.usable_from <= timezone.now():  # type: ignore[operator]
             _end(
@@ -98,7 +101,10 @@ def _live(payout: Payout) -> bool:
 def _record_error(attempt: Attempt, error: BankError) -> None:
     """Refused: failed for good. Never reached the bank: the sweeper sends it again. Else unknown."""
     if error.outcome == "refused":
-        record(attempt.payout_id, TransferReport(attempt.payout.out_no, "failed", reason=error.code))
+        refused = TransferReport(
+            attempt.payout.out_no, "failed", reason=error.code, account_at_fault=error.account_at_fault
+        )
+        record(attempt.payout_id, refused)
     elif error.outcome == "unsent":
         move(attempt, Attempt.State.UNSENT, reason=error.code)
     else:
@@ -141,6 +147,8 @@ def record(payout_id: int, report: TransferReport) -> None:
         )
     else:
         _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
+        if report.account_at_fault:
+            bounce_account(payout.account, reason=report.reason)
 
 
 @transaction.atomic
@@ -155,9 +163,11 @@ def _end(payout: Payout, state: Payout.State, *, by: User | None = None, reason:
 
 
 def take_back(payout: Payout, *, reason: str) -> None:
-    """Ends a payout whose money the bank gave back to the supervised account 退票; it is owed anew."""
+    """Ends a payout whose money the bank gave back to the supervised account 退票; it is owed anew, and waits for
+    another account."""
     move(payout, Payout.State.RETURNED, reason=reason)
     _owe_again(payout, ledger.account(Account.Kind.ESCROW, payout.bank))
+    bounce_account(payout.account, reason=reason)
 
 
 def _owe_again(payout: Payout, back_in: Account) -> None:

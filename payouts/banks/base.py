@@ -12,10 +12,19 @@ class BankError(Exception):
     `unknown`: no answer, or none that can be trusted: ask by the same number, never send again.
     """
 
-    def __init__(self, outcome: Literal["refused", "unsent", "unknown"], code: str, message: str = "") -> None:
+    def __init__(
+        self,
+        outcome: Literal["refused", "unsent", "unknown"],
+        code: str,
+        message: str = "",
+        *,
+        account_at_fault: bool = False,
+    ) -> None:
         super().__init__(f"{outcome}: {code} {message}".strip())
         self.outcome = outcome
         self.code = code
+        # A refusal because of the payee's account: closed, unknown, of another name.
+        self.account_at_fault = account_at_fault
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class TransferReport:
     bank_reference: str = ""
     completed_at: datetime | None = None
     reason: str = ""
+    # It failed because of the payee's account: closed, unknown, of another name. The next one needs a new account.
+    account_at_fault: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,12 @@ class BankAccount(Stateful):
 
     MOVES = {
         "entered": {"approved", "rejected"},
-        "approved": {"superseded", "bounced"},
+        # Rejected: a change that was stopped in its cooling time.
+        "approved": {"superseded", "bounced", "rejected"},
         # Nothing goes there until a person has found out that it works after all, or a new version is approved.
         "bounced": {"approved", "superseded"},
+        # Put back, when the change that superseded it was stopped.
+        "superseded": {"approved"},
     }
 
     client_uuid = models.UUIDField(unique=True, editable=False)
@@ -38,6 +41,9 @@ class BankAccount(Stateful):
     bank_code = models.CharField(_("bank code (CNAPS)"), max_length=12)
     number = EncryptedField(_("account number"))
     number_digest = DigestField(of="number", db_index=True)
+    # The household's mobile number when this was entered: whoever changes a number and then the account cannot keep
+    # the former number from being told.
+    phone = EncryptedField()
     # Binds the number to this household and version, so that ciphertext copied from another row is noticed.
     seal = DigestField(of="identity")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ENTERED)

@@ -21,6 +21,8 @@ from payouts.banks.base import BankError, Instruction, Movement, Page, TransferR
 # Answers after which the bank has for sure done nothing with the number, and will not. A replay is none of them: it
 # means that an earlier copy of this very request did arrive. Nor is a bad signature: who knows what altered it.
 _REFUSALS = {"PARAM_ERROR", "ACCOUNT_NOT_YOURS", "INSUFFICIENT_FUNDS"}
+# Why a transfer failed that is the payee's account's fault; the reason begins with the code.
+_ACCOUNTS_FAULTS = {"ACCOUNT_CLOSED", "ACCOUNT_UNKNOWN", "NAME_MISMATCH"}
 _UNFIT = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 _STATES: dict[str, Literal["accepted", "succeeded", "failed", "returned"]] = {
     "accepted": "accepted",
@@ -101,13 +103,14 @@ class StandinBank:
     def _report(out_no: str, answer: dict[str, Any]) -> TransferReport:
         if answer.get("out_no") != out_no or answer.get("status") not in _STATES:
             raise BankError("unknown", "BAD_ANSWER", "not about this transfer")
-        done = answer.get("completed_at")
+        done, reason = answer.get("completed_at"), str(answer.get("reason") or "")
         return TransferReport(
             out_no=out_no,
             state=_STATES[answer["status"]],
             bank_reference=str(answer.get("bank_reference") or ""),
             completed_at=datetime.fromisoformat(done) if done else None,
-            reason=str(answer.get("reason") or ""),
+            reason=reason,
+            account_at_fault=reason.partition(" ")[0] in _ACCOUNTS_FAULTS,
         )
 
     @staticmethod

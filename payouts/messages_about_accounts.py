@@ -1,0 +1,37 @@
+"""What a household is told of its account, by SMS, in the transaction of what it tells.
+
+A change is told on the number that the household had before it: the one noted with the account it had until then, the
+one noted with the change, and today's. Whoever changes number and account together cannot keep it from the household.
+"""
+
+from django.conf import settings
+from django.urls import reverse
+
+from carbonsink.messages.services import write_message
+from payouts.models import BankAccount
+
+
+def tell_household(account: BankAccount, what: str) -> None:
+    """Tells the household that this version was entered, approved, stopped, bounced or put_back: the name of a
+    template, `messages/account_<what>.txt`. Once for each time it happens."""
+    household = account.household
+    context = {
+        "account": account,
+        "page": settings.PUBLIC_BASE_URL + reverse("payouts:household", args=[household.public_id]),
+    }
+    happened = account.history().count()
+    for number, phone in enumerate(_phones(account)):
+        write_message(
+            f"account:{account.pk}:{what}:{happened}:{number}",
+            to=phone,
+            template=f"account_{what}",
+            language=settings.LANGUAGE_CODE,
+            context=context,
+        )
+
+
+def _phones(account: BankAccount) -> list[str]:
+    """The mobile numbers that are told, the oldest first, each once."""
+    earlier = account.household.bank_accounts.filter(approved_by__isnull=False, version__lt=account.version)
+    before = earlier.order_by("-version").first()
+    return list(dict.fromkeys([*([before.phone] if before else []), account.phone, account.household.phone]))
