@@ -1,5 +1,7 @@
 """Settings of the money that comes in and goes out; `carbonsink.settings` takes them all in."""
 
+from environs import validate
+
 from carbonsink.environment import IS_PRODUCTION, env
 
 # The money that comes in.
@@ -44,6 +46,10 @@ STANDIN_BANK_ESCROW_ACCOUNT = env.str("STANDIN_BANK_ESCROW_ACCOUNT", "")
 OUTSIDE_TIMEOUT_SECONDS = env.float("OUTSIDE_TIMEOUT_SECONDS", 10.0)
 PAYOUT_MINIMUM_FEN = env.int("PAYOUT_MINIMUM_FEN", 1)
 PAYOUT_APPROVAL_ABOVE_FEN = env.int("PAYOUT_APPROVAL_ABOVE_FEN", 500_000)
+# A run of more than this in all waits for two people, whole; 0: never.
+PAYOUT_RUN_APPROVAL_ABOVE_FEN = env.int("PAYOUT_RUN_APPROVAL_ABOVE_FEN", 20_000_000)
+# The day, month first, on which the run by schedule pays however little is owed.
+PAYOUT_YEAR_END = env.str("PAYOUT_YEAR_END", "12-31", validate=validate.Regexp(r"^(0[1-9]|1[0-2])-[0-3]\d$"))
 ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
 SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
 GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(

@@ -3,20 +3,23 @@
 PostgreSQL is the queue: a run only writes what is to be sent. `payouts.sending` sends it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from carbonsink.accounts.models import User
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.locks import only_one
 from carbonsink.states import move_many
 from payouts import alerts, models
 from payouts.models import Payout
+from trees.models import Flag
 
 # Locks the accounts of the households that are owed something, in primary-key order, as refunds do. Captures only refer
 # to accounts, which NO KEY UPDATE lets them: no sale waits for a run.
@@ -47,19 +50,27 @@ _PAYOUTS = """
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
+    ), flagged AS (
+        SELECT DISTINCT household_id FROM trees_flag
+         WHERE settled_at IS NULL AND tree_id IS NULL AND kind = ANY(%(flags)s)
+    ), chosen AS (
+        SELECT p.*, CASE WHEN f.household_id IS NOT NULL THEN 'flagged'
+                         WHEN p.fen > %(limit)s THEN 'over_limit'
+                         WHEN %(run_limit)s > 0 AND sum(p.fen) OVER () > %(run_limit)s THEN 'large_run'
+                         ELSE '' END AS held_for
+          FROM payable p LEFT JOIN flagged f USING (household_id) WHERE p.so_far <= %(available)s
     ), number AS MATERIALIZED (
         SELECT nextval(pg_get_serial_sequence('payouts_run', 'id')) AS run_id
     ), written AS (
         INSERT INTO payouts_payout (run_id, household_id, account_id, bank, out_no, fen, state, created_at,
                                     bank_reference, held_for, approvals_needed)
         SELECT run_id, household_id, account_id, %(bank)s, replace(gen_random_uuid()::text, '-', ''), fen, 'prepared',
-               %(now)s, '', CASE WHEN fen > %(limit)s THEN 'over_limit' ELSE '' END,
-               CASE WHEN fen > %(limit)s THEN 2 ELSE 0 END
-          FROM payable, number WHERE so_far <= %(available)s ORDER BY household_id
+               %(now)s, '', held_for, CASE held_for WHEN '' THEN 0 ELSE %(approvals)s END
+          FROM chosen, number ORDER BY household_id
         RETURNING id, household_id, out_no, fen
     ), run AS (
-        INSERT INTO payouts_run (id, kind, bank, at, minimum_fen, payouts, fen)
-        SELECT run_id, %(kind)s, %(bank)s, %(now)s, %(minimum)s, count(*), sum(fen)
+        INSERT INTO payouts_run (id, kind, bank, at, minimum_fen, payouts, fen, started_by_id)
+        SELECT run_id, %(kind)s, %(bank)s, %(now)s, %(minimum)s, count(*), sum(fen), %(by)s
           FROM written, number GROUP BY run_id
     ), settled AS (
         INSERT INTO ledger_settlement (line_id, payout_reference)
@@ -89,14 +100,21 @@ _LINES = """
 
 log = structlog.get_logger(__name__)
 
+# Flags that hold a household's payouts until two people have looked: those about who the household is. What was said of
+# a tree was settled by the review that approved it.
+HOLDING_FLAGS = Flag.ABOUT_HOUSEHOLDS
+# How many people a held payout needs; none of them entered the account.
+APPROVALS = 2
+
 
 @dataclass(frozen=True)
 class Run:
-    """What a run did: payouts written, fen in them, and how many wait for a second person."""
+    """What a run did: payouts written, fen in them, how many wait for two people, and its number if it wrote any."""
 
     payouts: int
     fen: int
     held: int
+    pk: int | None = field(default=None, compare=False)
 
 
 def available_fen(bank: str) -> int:
@@ -104,43 +122,66 @@ def available_fen(bank: str) -> int:
     return ledger.balance(ledger.account(Account.Kind.ESCROW, bank), ledger.account(Account.Kind.TRANSIT))
 
 
-def run_payouts(bank: str | None = None) -> Run:
+def kind_of_today() -> models.Run.Kind:
+    """The kind of a run by schedule: on the day PAYOUT_YEAR_END each household is paid, however little it is owed."""
+    is_last = f"{timezone.localdate():%m-%d}" == settings.PAYOUT_YEAR_END
+    return models.Run.Kind.YEAR_END if is_last else models.Run.Kind.SCHEDULED
+
+
+def minimum_fen(kind: str) -> int:
+    """What a household must be owed to be paid by a run of this kind. What was given back may leave a household owed
+    nothing: that is no payout."""
+    return 1 if kind == models.Run.Kind.YEAR_END else max(1, settings.PAYOUT_MINIMUM_FEN)
+
+
+def why_stopped() -> str:
+    """Why no run starts: a sentence for people, empty when nothing stands in the way."""
+    # Not what strangers transferred: each fen of it is known, and waits for a person.
+    accounts = Account.objects.filter(kind=Account.Kind.SUSPENSE).exclude(code="suspense:transfers")
+    if ledger.balance(*accounts):
+        return _("The bank's statement has money that nobody has explained. Nothing is paid before somebody does.")
+    alert = alerts.stopping().first()
+    return alert.text if alert else ""
+
+
+def run_payouts(
+    bank: str | None = None, *, kind: models.Run.Kind = models.Run.Kind.SCHEDULED, by: User | None = None
+) -> Run:
     """Writes one payout for each household that is owed at least the minimum and has a usable account.
 
-    Never more in all than the settled escrow. Payouts up to PAYOUT_APPROVAL_ABOVE_FEN are approved by rule, larger
-    ones are held for a person. While money in suspense is unexplained, nothing leaves. Two runs at once: the second
-    does nothing.
+    Never more in all than the settled escrow. Payouts above PAYOUT_APPROVAL_ABOVE_FEN, of flagged households, and all
+    of a run above PAYOUT_RUN_APPROVAL_ABOVE_FEN wait for two people; the others are approved by rule. While money in
+    suspense is unexplained, or an alert says so, nothing leaves. Two runs at once: the second does nothing.
     """
     bank = bank or settings.PAYOUT_BANK
     with only_one("payouts.run") as mine:
         if not mine:
             return Run(0, 0, 0)
-        # Not what strangers transferred: each fen of it is known, and waits for a person.
-        accounts = Account.objects.filter(kind=Account.Kind.SUSPENSE).exclude(code="suspense:transfers")
-        unexplained = ledger.balance(*accounts)
-        if unexplained:
-            log.error("payouts_stopped", unexplained_fen=unexplained)
-            return Run(0, 0, 0)
-        if alert := alerts.stopping().first():
-            log.error("payouts_stopped", alert=alert.kind, about=alert.about)
+        if stopped := why_stopped():
+            log.error("payouts_stopped", why=stopped)
             return Run(0, 0, 0)
         with transaction.atomic(durable=True):
-            ids = _write_payouts(bank)
-            payouts = Payout.objects.filter(pk__in=ids)
-            move_many(payouts.filter(held_for=""), Payout.State.APPROVED, reason="within the limit")
-            held = move_many(payouts.exclude(held_for=""), Payout.State.HELD, reason="above the limit")
-            return Run(len(ids), sum(payouts.values_list("fen", flat=True)), len(held))
+            ids = _write_payouts(bank, kind, by)
+            if not ids:
+                return Run(0, 0, 0)
+            run = models.Run.objects.get(paid=ids[0])
+            move_many(run.paid.filter(held_for=""), Payout.State.APPROVED, reason="within the limits")
+            held = move_many(run.paid.exclude(held_for=""), Payout.State.HELD, reason="waits for two people")
+            return Run(run.payouts, run.fen, len(held), run.pk)
 
 
-def _write_payouts(bank: str) -> list[int]:
+def _write_payouts(bank: str, kind: models.Run.Kind, by: User | None) -> list[int]:
     """Payouts, the settlements of the lines they take, and their ledger entries; returns the payouts' ids."""
     values: dict[str, Any] = {
         "bank": bank,
-        "kind": models.Run.Kind.SCHEDULED,
+        "kind": kind,
+        "by": by.pk if by else None,
         "limit": settings.PAYOUT_APPROVAL_ABOVE_FEN,
+        "run_limit": settings.PAYOUT_RUN_APPROVAL_ABOVE_FEN,
+        "approvals": APPROVALS,
+        "flags": list(HOLDING_FLAGS),
         "now": timezone.now(),
-        # What was given back may leave a household owed nothing: that is no payout.
-        "minimum": max(1, settings.PAYOUT_MINIMUM_FEN),
+        "minimum": minimum_fen(kind),
         "transit": ledger.account(Account.Kind.TRANSIT).pk,
     }
     with connection.cursor() as cursor:

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 def run_payouts() -> None:
     """Reads the statement, so that settled money counts, writes the payouts that are due, and rings for each."""
     each([settings.PAYOUT_BANK], read_statement)
-    runs.run_payouts()
+    runs.run_payouts(kind=runs.kind_of_today())
     for pk in sending.to_send():
         send_payout.delay(pk)
 

@@ -104,7 +104,8 @@ class Payout(Stateful):
                 fields=["created_at"],
                 condition=Q(state__in=["approved", "sending", "accepted", "unknown"]),
                 name="payouts_payout_open",
-            )
+            ),
+            models.Index(fields=["run"], condition=Q(state="held"), name="payouts_payout_held"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
-"""An account version knows the mobile number that the household had when it was entered; those there are get today's."""
+"""An account version knows the mobile number that the household had when it was entered; those there are get today's.
+Held payouts are found by their run."""
 
-from django.db import migrations
+from django.db import migrations, models
 
 import carbonsink.crypto
 
@@ -15,6 +16,10 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField("bankaccount", "phone", carbonsink.crypto.EncryptedField(null=True)),
         migrations.RunSQL(COPY, migrations.RunSQL.noop),
+        migrations.AddIndex(
+            "payout",
+            models.Index(condition=models.Q(("state", "held")), fields=["run"], name="payouts_payout_held"),
+        ),
         migrations.SeparateDatabaseAndState(
             state_operations=[migrations.AlterField("bankaccount", "phone", carbonsink.crypto.EncryptedField())]
         ),
