@@ -94,8 +94,10 @@ def transfer(
     columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
     db.execute(f"INSERT INTO transfers ({columns}) VALUES ({places})", row)  # noqa: S608
     complete_due(db, now)
-    status = get_transfer(db, order.out_no)["status"]
-    answer = {"out_no": order.out_no, "status": status, "bank_reference": reference}
+    taken = get_transfer(db, order.out_no)
+    answer = {"out_no": order.out_no, "status": taken["status"], "bank_reference": reference}
+    if taken["reason"]:
+        answer["reason"] = taken["reason"]
     db.execute("UPDATE transfers SET answer = ? WHERE out_no = ?", (json.dumps(answer), order.out_no))
     return answer
 
