@@ -1,9 +1,11 @@
-"""The officer's form for a household's bank account."""
+"""Forms of the way out: a household's account, and what finance starts, approves and releases."""
 
 import uuid
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from payouts.models import Run
 
 
 class BankAccountForm(forms.Form):
@@ -23,3 +25,27 @@ class BankAccountForm(forms.Form):
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
     )
     is_card = forms.BooleanField(label=_("It is a bank card (not a passbook)"), required=False, initial=True)
+
+
+class ReasonForm(forms.Form):
+    """Why something is done that somebody will ask about."""
+
+    reason = forms.CharField(label=_("Why"), max_length=200)
+
+
+class StartForm(forms.Form):
+    """A run by hand."""
+
+    kind = forms.ChoiceField(choices=[(Run.Kind.BY_HAND, ""), (Run.Kind.YEAR_END, "")], widget=forms.HiddenInput)
+    sure = forms.BooleanField(label=_("Yes, pay now what is owed"))
+
+
+class SeenForm(forms.Form):
+    """How many payouts and how much the person had before them."""
+
+    count = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    fen = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+
+class ReleaseForm(SeenForm, ReasonForm):
+    """Owing all of them again, and why."""

@@ -29,6 +29,13 @@ PUBLIC = {
 }
 # Guarded ones whose object takes some making: with the tests of what they are for.
 ELSEWHERE = {"trees:second-look": "tests/trees/test_second_looks.py", "trees:report": "tests/trees/test_reports.py"}
+ELSEWHERE |= dict.fromkeys(
+    (
+        "payouts:finance-run", "payouts:finance-approve-run", "payouts:finance-release-run",
+        "payouts:finance-release-payout",
+    ),
+    "tests/payouts/test_run_pages.py",
+)  # fmt: skip
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
 # household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
 # may be nothing ("drawn") or lead elsewhere ("next").
@@ -59,6 +66,13 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET trees:second-looks": ("review/second-looks/", {REVIEWER}, "drawn"),
     "GET payouts:new-account": ("officer/households/{household}/account/", {OFFICER}, "object"),
     "POST payouts:new-account": ("officer/households/{household}/account/", {OFFICER}, "object"),
+    "GET payouts:accounts": ("officer/accounts/", {OFFICER}, "own"),
+    "POST payouts:stop-account": ("officer/accounts/{account}/stop", {OFFICER}, "object"),
+    "GET payouts:finance-accounts": ("finance/accounts/", {FINANCE}, "own"),
+    "POST payouts:finance-account": ("finance/accounts/{account}/", {FINANCE}, "own"),
+    "GET payouts:finance-runs": ("finance/runs/", {FINANCE}, "own"),
+    "POST payouts:finance-runs": ("finance/runs/", {FINANCE}, "own"),
+    "GET payouts:finance-waiting": ("finance/waiting/", {FINANCE}, "own"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
 }
 API: dict[str, tuple[str, set[str], str]] = {
@@ -121,6 +135,9 @@ def body(name: str, world: World) -> dict[str, Any]:
         "POST trees:correct-tree": lambda: correction, "POST trees:review-tree": lambda: {"decision": "rejected", "reason": "bad_photo"},
         "POST trees:withdrawal": lambda: {"on": str(timezone.localdate()), "reason": "moved", "sure": "on"},
         "POST payouts:new-account": lambda: {**account, "is_card": "True"},
+        "POST payouts:stop-account": lambda: {"reason": "x"},
+        "POST payouts:finance-account": lambda: {"decision": "approve"},
+        "POST payouts:finance-runs": lambda: {"kind": "by_hand", "sure": "on"},
         "POST api-trees": lambda: tree_body(world.household),
         "PUT api-tree": lambda: {**tree_body(world.household, dbh_cm="8.0"), "revision": 1},
         "POST api-tree-photos": lambda: {"file": SimpleUploadedFile("x.jpg", CONTENT)},
