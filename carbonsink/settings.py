@@ -271,6 +271,7 @@ DAILY: dict[str, Any] = {
     "trees.tasks.draw_second_looks": crontab(hour="1", minute="30"),
     "payouts.tasks.run_payouts": PAYOUT_RUN_SECONDS or crontab(hour="2", minute="15"),
     "trees.tasks.drop_old_uploads": crontab(hour="3", minute="40"),
+    "payouts.tasks.publish_daily_statement": crontab(hour="6", minute="30"),
     "purchases.tasks.book_fees": crontab(hour="10", minute="30"),
     "purchases.tasks.remind_buyers": crontab(hour="9", minute="10"),
     "purchases.tasks.compare_bills": crontab(hour="10", minute="50"),

@@ -5,7 +5,7 @@ from celery import shared_task
 from django.conf import settings
 
 from carbonsink.locks import only_one
-from payouts import runs, sending, statements
+from payouts import daily, runs, sending, statements
 from payouts.banks.base import BankError
 from payouts.models import Payout
 from purchases.sweeping import each
@@ -37,6 +37,12 @@ def sweep() -> None:
         each([settings.PAYOUT_BANK], read_statement)
         each(sending.to_send(), sending.send_payout)
         each(sending.to_ask(), ask)
+
+
+@shared_task
+def publish_daily_statement() -> None:
+    """Publishes the signed statement of yesterday, and of days that were missed."""
+    daily.publish_missed()
 
 
 def read_statement(code: str) -> None:

@@ -8,10 +8,11 @@ from django.apps import apps
 from django.db import connection
 
 from carbonsink.states import Stateful
-from payouts.audit import guards, losses, money, orders, payouts, proof
+from payouts.audit import daily, guards, losses, money, orders, payouts, proof
 
 # {sentence: query whose rows are the offenders}
-CHECKS = {**orders.CHECKS, **money.CHECKS, **proof.CHECKS, **losses.CHECKS, **payouts.CHECKS, **guards.CHECKS}
+CHECKS = {**orders.CHECKS, **money.CHECKS, **proof.CHECKS, **losses.CHECKS, **payouts.CHECKS, **daily.CHECKS}
+CHECKS |= guards.CHECKS
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ def findings() -> Iterator[Finding]:
         offenders = _rows(query)
         if offenders:
             yield Finding(sentence, offenders)
+    if offenders := daily.unsigned():
+        yield Finding("daily statements whose signature does not fit", offenders)
     for model in apps.get_models():
         if issubclass(model, Stateful):
             offenders = _illegal_moves(model)

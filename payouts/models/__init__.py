@@ -2,6 +2,7 @@
 
 from payouts.models.accounts import BankAccount
 from payouts.models.alerts import Alert
+from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
 from payouts.models.statements import BankReport, StatementCursor, StatementRow
 from payouts.models.transfers import Approval, Attempt, Batch, Payout, Run
 
@@ -12,7 +13,10 @@ __all__ = [
     "BankAccount",
     "BankReport",
     "Batch",
+    "DailyStatement",
+    "DailyTree",
     "Payout",
+    "PublishedEntry",
     "Run",
     "StatementCursor",
     "StatementRow",

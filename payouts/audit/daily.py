@@ -1,0 +1,70 @@
+"""What was published of the money: each day once, signed, in balance, and still what the ledger says."""
+
+from payouts import daily
+from payouts.models import DailyStatement
+
+_FIGURES = """payouts_dailystatement d
+          CROSS JOIN LATERAL (VALUES (d.body::jsonb -> 'of_day'), (d.body::jsonb -> 'ever')) v(f)
+          CROSS JOIN LATERAL (SELECT coalesce(sum(value::bigint), 0) AS came FROM jsonb_each_text(f -> 'in')) i"""
+
+CHECKS = {
+    "daily statements in which a fen is missing": f"""
+        SELECT d.day FROM {_FIGURES}
+         WHERE came + (f ->> 'borne_by_sponsor')::bigint
+               <> (f ->> 'arrived')::bigint - (f ->> 'returned')::bigint + (f ->> 'on_the_way')::bigint
+                + (f ->> 'waiting')::bigint + (f ->> 'refunded')::bigint + (f ->> 'owed_back')::bigint
+                + (f ->> 'to_explain')::bigint
+            OR came + (f ->> 'paid_in_by_sponsor')::bigint + (f ->> 'advanced_by_sponsor')::bigint
+               - (f ->> 'arrived')::bigint + (f ->> 'returned')::bigint - (f ->> 'refunded')::bigint
+               - (f ->> 'fees')::bigint
+               <> (f ->> 'at_gateways')::bigint + (f ->> 'in_supervised_account')::bigint""",  # noqa: S608
+    "daily statements that do not continue the one before": """
+        SELECT d.day FROM (
+               SELECT number, day, body, body::jsonb AS told, lag(day) OVER w AS day_before,
+                      lag(body) OVER w AS body_before
+                 FROM payouts_dailystatement WINDOW w AS (ORDER BY number)) d
+          CROSS JOIN LATERAL (
+               SELECT count(*) AS odd FROM jsonb_each(d.told -> 'ever') e WHERE e.key <> 'in' AND e.value::bigint
+                   <> (d.told -> 'of_day' ->> e.key)::bigint
+                    + coalesce((d.body_before::jsonb -> 'ever' ->> e.key)::bigint, 0)) s
+         WHERE odd > 0 OR (d.body_before IS NULL) <> (d.number = 1) OR d.day <> d.day_before + 1
+            OR d.told ->> 'previous'
+               <> coalesce(encode(sha256(convert_to(d.body_before, 'UTF8')), 'hex'), '')""",
+    "daily statements that are not what the ledger says": """
+        SELECT d.day FROM payouts_dailystatement d LEFT JOIN (
+               SELECT p.statement_id,
+                      sum(l.fen) FILTER (WHERE a.kind = 'gateway') AS at_gateways,
+                      sum(l.fen) FILTER (WHERE a.kind = 'escrow') AS escrow,
+                      -sum(l.fen) FILTER (WHERE a.kind = 'household') AS waiting,
+                      -sum(l.fen) FILTER (WHERE a.kind = 'transit') AS on_the_way,
+                      -sum(l.fen) FILTER (WHERE a.kind = 'escrow' AND e.kind = 'arrived') AS arrived,
+                      sum(l.fen) FILTER (WHERE a.kind = 'escrow' AND e.kind = 'reversed') AS returned
+                 FROM payouts_publishedentry p
+                 JOIN ledger_entry e ON e.id = p.entry_id
+                 JOIN ledger_line l ON l.entry_id = e.id
+                 JOIN ledger_account a ON a.id = l.account_id
+                GROUP BY 1) s ON s.statement_id = d.id
+         WHERE (coalesce(at_gateways, 0), coalesce(escrow, 0), coalesce(waiting, 0), coalesce(on_the_way, 0),
+                coalesce(arrived, 0), coalesce(returned, 0))
+            <> ((d.body::jsonb -> 'of_day' ->> 'at_gateways')::bigint,
+                (d.body::jsonb -> 'of_day' ->> 'in_supervised_account')::bigint,
+                (d.body::jsonb -> 'of_day' ->> 'waiting')::bigint,
+                (d.body::jsonb -> 'of_day' ->> 'on_the_way')::bigint,
+                (d.body::jsonb -> 'of_day' ->> 'arrived')::bigint,
+                (d.body::jsonb -> 'of_day' ->> 'returned')::bigint)""",
+    "published entries without their entry or their statement": """
+        SELECT p.entry_id FROM payouts_publishedentry p
+          LEFT JOIN ledger_entry e ON e.id = p.entry_id LEFT JOIN payouts_dailystatement d ON d.id = p.statement_id
+         WHERE e.id IS NULL OR d.id IS NULL""",
+    # One that is committed after its day was published is in the next statement.
+    "entries that neither their day's statement nor the next one has": """
+        SELECT e.reference FROM ledger_entry e
+         WHERE e.at < (SELECT max(day) FROM payouts_dailystatement)::timestamptz - interval '1 day'
+           AND NOT EXISTS (SELECT FROM payouts_publishedentry p WHERE p.entry_id = e.id)""",
+}
+
+
+def unsigned() -> list[str]:
+    """Up to ten statements whose signature does not fit what is stored."""
+    every = DailyStatement.objects.order_by("number").defer("secret").iterator()
+    return [str(one.day) for one in every if not daily.is_signed(one)][:10]
