@@ -1,4 +1,4 @@
-"""Merkle trees as RFC 6962 hashes them: 0x00 before a leaf's text, 0x01 before two nodes, an odd node moves up as it is.
+"""Merkle trees as RFC 6962 hashes them: 0x00 before a leaf, 0x01 before two nodes, an odd node moves up as it is.
 
 So no leaf can pass for a node, and no list of leaves has the root of another one. A tree is its levels from the leaves
 to the root, each the hashes of its nodes in a row, 32 bytes each.

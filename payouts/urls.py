@@ -1,6 +1,6 @@
 from django.urls import path
 
-from payouts.views import accounts, finance, household
+from payouts.views import accounts, finance, household, money
 
 app_name = "payouts"
 urlpatterns = [
@@ -17,4 +17,10 @@ urlpatterns = [
     path("finance/runs/<int:pk>/release", finance.release, name="finance-release-run"),
     path("finance/payouts/<int:pk>/release", finance.release_payout, name="finance-release-payout"),
     path("finance/waiting/", finance.waiting_money, name="finance-waiting"),
+    path("money/", money.money, name="money"),
+    path("money/verify_money.py", money.verifier, name="money-verifier"),
+    path("money/orders/<str:token>/", money.order, name="money-order"),
+    path("money/<str:day>.json", money.statement_json, name="money-json"),
+    path("money/<str:day>/", money.statement, name="money-day"),
+    path("money/<str:day>/proof", money.proof, name="money-proof"),
 ]

@@ -167,6 +167,7 @@ def money(request: HttpRequest, order: str = "") -> HttpResponse:
     households = list(dict.fromkeys(row.household.pk for row in rows))
     context = {
         "base": base(order),
+        "order_token": order,
         "rows": [row for row in rows if row.household.pk in households[:LISTED]],
         "after": after,
         "next": households[LISTED - 1] if len(households) > LISTED else None,

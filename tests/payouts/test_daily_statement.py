@@ -254,7 +254,7 @@ def test_arrivals_are_proven_under_the_name_of_their_line(later: Any, bank: Bank
     factories.account(Payout.objects.get().household)  # A new account, since the first one did not work.
     later(days=4)
     daily.publish_missed()
-    arrive(bank, 0)
+    arrive(bank, 1)
     last = published(later)
     assert Payout.objects.count() == 2
 

@@ -24,6 +24,12 @@ OFFICER, REVIEWER, FINANCE = roles.OFFICER, roles.REVIEWER, roles.FINANCE
 PUBLIC = {
     "trees:picture": "re-encoded pictures without metadata",
     "payouts:household": "the page of the household's paper",
+    **dict.fromkeys(
+        ["payouts:money", "payouts:money-day", "payouts:money-json", "payouts:money-verifier"],
+        "totals of the money, for everybody",
+    ),
+    "payouts:money-order": "by the order's own link; with tests/payouts/test_money_pages.py",
+    "payouts:money-proof": "by the order's own link; with tests/payouts/test_money_pages.py",
     "trees:field-worker": "the field app's service worker, also for a phone whose officer is signed out",
     "trees:field-manifest": "the field app's name and icon",
 }
