@@ -1,6 +1,6 @@
 from django.urls import path
 
-from payouts.views import accounts, finance, household, money
+from payouts.views import accounts, finance, follow, household, money
 
 app_name = "payouts"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("finance/runs/<int:pk>/release", finance.release, name="finance-release-run"),
     path("finance/payouts/<int:pk>/release", finance.release_payout, name="finance-release-payout"),
     path("finance/waiting/", finance.waiting_money, name="finance-waiting"),
+    path("finance/follow/", follow.follow, name="follow"),
     path("money/", money.money, name="money"),
     path("money/verify_money.py", money.verifier, name="money-verifier"),
     path("money/orders/<str:token>/", money.order, name="money-order"),

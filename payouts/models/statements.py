@@ -66,7 +66,11 @@ class StatementRow(models.Model):
                 name="payouts_statementrow_payout_once",
             ),
         ]
-        indexes = [models.Index(F("booked_at").desc(), name="payouts_statementrow_newest")]
+        indexes = [
+            models.Index(F("booked_at").desc(), name="payouts_statementrow_newest"),
+            models.Index(fields=["serial"], name="payouts_statementrow_serial"),
+            models.Index(fields=["bank_reference"], name="payouts_statementrow_reference"),
+        ]
 
 
 class StatementCursor(models.Model):

@@ -106,6 +106,9 @@ class Payout(Stateful):
                 name="payouts_payout_open",
             ),
             models.Index(fields=["run"], condition=Q(state="held"), name="payouts_payout_held"),
+            models.Index(
+                fields=["bank_reference"], condition=~Q(bank_reference=""), name="payouts_payout_bank_reference"
+            ),
         ]
 
     def __str__(self) -> str:

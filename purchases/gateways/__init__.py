@@ -17,6 +17,11 @@ def gateway(code: str) -> Gateway:
     return _GATEWAYS[code]()
 
 
+def codes() -> list[str]:
+    """The codes of all gateways, also of those that are not offered."""
+    return list(_GATEWAYS)
+
+
 def offered() -> list[tuple[str, str]]:
     """The ways of paying that buyers may choose, as gateway and product, in the order of the settings: the products
     PAYMENT_PRODUCTS names, or all of the gateways in PAYMENT_GATEWAYS."""

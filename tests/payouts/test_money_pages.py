@@ -103,7 +103,7 @@ def test_the_orders_page_names_its_days(order: Order, later: Any) -> None:
     assert "¥15.00 were booked for 3 households." in said
     assert f"/money/{day()}/proof?order={order.number}&amp;token={order.token}" in said
     fresh = factories.paid_order(tree=factories.market(1)[0].trees.get())
-    assert "in tomorrow&#x27;s statement" in anyone().get(f"/money/orders/{fresh.token}/").content.decode()
+    assert "in tomorrow's statement" in anyone().get(f"/money/orders/{fresh.token}/").content.decode()
     unpaid = factories.order(tree=factories.market(1)[0].trees.get())
     assert anyone().get(f"/money/orders/{unpaid.token}/").status_code == 404
     assert anyone().get("/money/orders/x/").status_code == 404

@@ -80,6 +80,7 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "POST payouts:finance-runs": ("finance/runs/", {FINANCE}, "own"),
     "GET payouts:finance-waiting": ("finance/waiting/", {FINANCE}, "own"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
+    "GET payouts:follow": ("finance/follow/", {FINANCE}, "drawn"),
 }
 API: dict[str, tuple[str, set[str], str]] = {
     "POST api-households": ("api/v1/households", {OFFICER}, "village"),
