@@ -33,7 +33,7 @@ CREATE TRIGGER payouts_publishedentry_before_its_day AFTER INSERT ON payouts_pub
 class Migration(migrations.Migration):
     dependencies = [
         ("ledger", "0002_guards"),
-        ("payouts", "0005_more_guards"),
+        ("payouts", "0006_accounts_and_held"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('ledger', '0002_guards'),
-        ('payouts', '0006_daily_statements'),
+        ('payouts', '0007_daily_statements'),
         ('trees', '0011_looked_at_imports'),
     ]
 
