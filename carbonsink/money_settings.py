@@ -63,6 +63,45 @@ GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
     )
 )
 
+# Banks that take files: the folders of their front-end machine (empty: a person carries them), how many transfers a
+# file has, and the supervised account. A file that is not answered for so many hours is an alert.
+FILE_SILENT_HOURS = env.int("FILE_SILENT_HOURS", 24)
+PAIN001_OUT_DIR = env.str("PAIN001_OUT_DIR", "")
+PAIN001_IN_DIR = env.str("PAIN001_IN_DIR", "")
+PAIN001_AT_ONCE = env.int("PAIN001_AT_ONCE", 5_000, validate=validate.Range(min=2))
+PAIN001_DEBTOR_NAME = env.str("PAIN001_DEBTOR_NAME", "")
+PAIN001_DEBTOR_ACCOUNT = env.str("PAIN001_DEBTOR_ACCOUNT", "")
+PAIN001_DEBTOR_BANK_CODE = env.str("PAIN001_DEBTOR_BANK_CODE", "")
+DAIFA_OUT_DIR = env.str("DAIFA_OUT_DIR", "")
+DAIFA_IN_DIR = env.str("DAIFA_IN_DIR", "")
+DAIFA_AT_ONCE = env.int("DAIFA_AT_ONCE", 1_000, validate=validate.Range(min=2))
+DAIFA_ACCOUNT = env.str("DAIFA_ACCOUNT", "")
+DAIFA_ENCODING = env.str("DAIFA_ENCODING", "gb18030", validate=validate.OneOf(["gbk", "gb18030", "utf-8", "utf-8-sig"]))
+# Columns in their order, ours → how the bank heads them; of what it gives back too. And its words for the outcome.
+DAIFA_COLUMNS: dict[str, str] = dict(
+    env.json(
+        "DAIFA_COLUMNS",
+        {
+            "ordinal": "序号",
+            "holder": "收款人姓名",
+            "account_number": "收款账号",
+            "bank_code": "开户行联行号",
+            "yuan": "金额",
+            "purpose": "用途",
+            "out_no": "备注",
+        },
+    )
+)
+DAIFA_RESULT_COLUMNS: dict[str, str] = dict(
+    env.json(
+        "DAIFA_RESULT_COLUMNS",
+        {"out_no": "备注", "yuan": "金额", "state": "处理状态", "reason": "失败原因", "reference": "银行流水号"},
+    )
+)
+DAIFA_SUCCESS_WORDS = env.list("DAIFA_SUCCESS_WORDS", ["成功", "交易成功", "处理成功", "已入账"])
+DAIFA_FAILURE_WORDS = env.list("DAIFA_FAILURE_WORDS", ["失败", "交易失败", "处理失败", "退回"])
+DAIFA_PENDING_WORDS = env.list("DAIFA_PENDING_WORDS", ["处理中", "待处理", "已受理"])
+
 # The rules of holding sinks until they are paid.
 HOLD_MINUTES = env.int("HOLD_MINUTES", 15)
 UNPAID_SINKS_PER_BUYER = env.int("UNPAID_SINKS_PER_BUYER", 1_000)

@@ -20,7 +20,7 @@ from carbonsink.ledger.models import Account
 from carbonsink.states import move
 from payouts import alerts
 from payouts.accounts import bounce_account
-from payouts.banks import bank
+from payouts.banks import bank, by_file
 from payouts.banks.base import BankError, Instruction, Transfer, TransferReport
 from payouts.models import Approval, Attempt, BankAccount, Payout
 from purchases.proceeds import arrived_reference, reversed_reference
@@ -70,6 +70,8 @@ def _begin(payout_id: int) -> Attempt | None:
     """Commits the intent: a live attempt with the hash of what will be sent. None when there is nothing to send."""
     with transaction.atomic(durable=True):
         payout = Payout.objects.select_for_update().get(pk=payout_id)
+        if payout.bank in by_file():
+            return None
         first = payout.state == Payout.State.APPROVED
         if not first and (payout.state not in (Payout.State.SENDING, Payout.State.UNKNOWN) or _live(payout)):
             return None
@@ -176,7 +178,12 @@ def _owe_again(payout: Payout, back_in: Account) -> None:
 
 
 def ask_bank(payout: Payout) -> None:
-    """Asks the bank what became of an open payout. Raises BankError when it does not answer."""
+    """Asks the bank what became of an open payout. Raises BankError when it does not answer.
+
+    One that takes files says it by itself, and is never given the same again.
+    """
+    if payout.bank in by_file():
+        return
     attempt = payout.attempts.latest("pk")
     if attempt.state == Attempt.State.UNSENT:
         send_payout(payout.pk)
@@ -199,16 +206,16 @@ def ask_bank(payout: Payout) -> None:
 
 
 def to_send() -> list[int]:
-    """Approved payouts, oldest first."""
-    approved = Payout.objects.filter(state=Payout.State.APPROVED)
+    """Approved payouts of the banks that are called for each by itself, oldest first."""
+    approved = Payout.objects.filter(state=Payout.State.APPROVED).exclude(bank__in=by_file())
     return list(approved.order_by("created_at", "pk").values_list("pk", flat=True))
 
 
 def to_ask() -> list[Payout]:
     """Payouts whose turn it is to be asked about, or to be sent again because they never reached the bank."""
     now = timezone.now()
-    rows = Payout.objects.filter(state__in=OPEN).order_by("created_at", "pk").prefetch_related("attempts")[:500]
-    return [row for row in rows if _is_due(row, now)]
+    rows = Payout.objects.filter(state__in=OPEN).exclude(bank__in=by_file()).order_by("created_at", "pk")
+    return [row for row in rows.prefetch_related("attempts")[:500] if _is_due(row, now)]
 
 
 def _is_due(payout: Payout, now: datetime) -> bool:

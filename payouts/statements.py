@@ -1,5 +1,9 @@
 """Reading the supervised account's statement: each row is booked once, when it is first seen."""
 
+import base64
+import hashlib
+from dataclasses import dataclass
+
 import structlog
 from django.conf import settings
 from django.db import transaction
@@ -12,10 +16,10 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Entry
 from carbonsink.locks import only_one
 from carbonsink.states import note
-from payouts import sending
+from payouts import alerts, reports, sending
 from payouts.banks import bank
-from payouts.banks.base import Movement, TransferReport
-from payouts.models import Payout, StatementCursor, StatementRow
+from payouts.banks.base import Movement, Page, ReportFile, TransferReport
+from payouts.models import BankReport, Payout, StatementCursor, StatementRow
 from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
 
@@ -38,22 +42,98 @@ def _import(code: str) -> int:
     cursor = StatementCursor.objects.get_or_create(bank=code)[0]
     while True:
         page = channel.statement(cursor.after)
-        for row in page.movements:
-            booked += book(code, row)
-        for report in page.reports:
-            _record(code, report)
+        booked += take_in(code, page).booked
         if page.after == cursor.after:
             return booked
         cursor.after = page.after
         cursor.save(update_fields=["after"])
 
 
-def _record(code: str, report: TransferReport) -> None:
-    payout = Payout.objects.filter(bank=code, out_no=report.out_no).first()
-    if payout is None:
-        log.error("bank_reports_a_stranger", bank=code, out_no=report.out_no, state=report.state)
-        return
-    sending.record(payout.pk, report)
+@dataclass
+class Outcome:
+    """What came of what a bank said: transfers by what became of them (see `reports.take_report`), and new rows of the
+    statement. `known`: it was a file that had been read before."""
+
+    accepted: int = 0
+    arrived: int = 0
+    failed: int = 0
+    unchanged: int = 0
+    doubtful: int = 0
+    unknown: int = 0
+    booked: int = 0
+    known: bool = False
+
+    def count(self, word: str) -> None:
+        """One more of these."""
+        setattr(self, word, getattr(self, word) + 1)
+
+
+def take_in(code: str, page: Page, *, by: User | None = None) -> Outcome:
+    """Books the rows of a page and records its reports; of a file, that it has been read. The same file does nothing
+    a second time. May be run again after a crash: each row is booked once."""
+    outcome, file = Outcome(), page.file
+    if file is not None and file.trouble:
+        text = _("%(name)s cannot be read: %(why)s") % {"name": file.name, "why": file.trouble}
+        alerts.raise_alert("bank_file_unreadable", f"{code} {file.name}", text)
+        return outcome
+    sha256 = hashlib.sha256(file.content).hexdigest() if file is not None else ""
+    if file is not None and BankReport.objects.filter(bank=code, sha256=sha256).exists():
+        return Outcome(known=True)
+    for row in page.movements:
+        outcome.booked += book(code, row)
+    strangers = _take_reports(code, page, outcome)
+    if file is not None:
+        _take_file(code, file, strangers, outcome)
+        _keep(code, page, file, sha256, by)
+    elif strangers:
+        alerts.raise_alert("bank_reports_a_stranger", strangers[0], _("The bank reports a transfer that is not ours."))
+    return outcome
+
+
+def _take_reports(code: str, page: Page, outcome: Outcome) -> list[str]:
+    """Records the reports, and returns the numbers that are not ours."""
+    strangers = []
+    for report in page.reports:
+        word = reports.take_report(code, report)
+        outcome.count(word)
+        if word == "unknown":
+            strangers.append(report.out_no)
+    return strangers
+
+
+def _take_file(code: str, file: ReportFile, strangers: list[str], outcome: Outcome) -> None:
+    """What a file says beside its reports: of our files as a whole, and of what is not ours."""
+    for batch in file.batches:
+        word = reports.take_batch(code, batch)
+        if word == "unknown":
+            strangers = [*strangers, batch.number]
+    strangers = [*strangers, *file.nameless]
+    outcome.unknown = len(strangers)
+    if strangers:
+        text = _("%(name)s speaks of %(count)s transfers that are not ours: %(first)s") % {
+            "name": file.name,
+            "count": len(strangers),
+            "first": ", ".join(one[:40] for one in strangers[:3]),
+        }
+        alerts.raise_alert("bank_reports_a_stranger", f"{code} {file.name}", text)
+    outcome.doubtful += len(file.doubled)
+    for out_no in file.doubled:
+        text = _("The bank says that it had this transfer before. Ask the bank how often it has paid.")
+        alerts.raise_alert("report_contradicts", out_no, text, stops=True)
+
+
+def _keep(code: str, page: Page, file: ReportFile, sha256: str, by: User | None) -> None:
+    """Notes that a file has been read, once all of it is booked."""
+    BankReport.objects.create(
+        bank=code,
+        name=file.name[:120],
+        kind=file.kind,
+        sha256=sha256,
+        content=base64.b64encode(file.content).decode(),
+        reports=len(page.reports),
+        movements=len(page.movements),
+        read_by=by,
+    )
 
 
 def book(code: str, row: Movement) -> bool:

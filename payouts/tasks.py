@@ -5,7 +5,8 @@ from celery import shared_task
 from django.conf import settings
 
 from carbonsink.locks import only_one
-from payouts import daily, runs, sending, statements
+from payouts import batches, daily, runs, sending, statements
+from payouts.banks import by_file, file_bank
 from payouts.banks.base import BankError
 from payouts.models import Payout
 from purchases.sweeping import each
@@ -16,8 +17,9 @@ log = structlog.get_logger(__name__)
 @shared_task
 def run_payouts() -> None:
     """Reads the statement, so that settled money counts, writes the payouts that are due, and rings for each."""
-    each([settings.PAYOUT_BANK], read_statement)
+    each(_that_say_something(), read_statement)
     runs.run_payouts(kind=runs.kind_of_today())
+    each(by_file(), batches.send_approved)
     for pk in sending.to_send():
         send_payout.delay(pk)
 
@@ -34,7 +36,9 @@ def sweep() -> None:
     with only_one("payouts.sweep") as mine:
         if not mine:
             return
-        each([settings.PAYOUT_BANK], read_statement)
+        each(_that_say_something(), read_statement)
+        each(by_file(), batches.send_approved)
+        batches.raise_silent()
         each(sending.to_send(), sending.send_payout)
         each(sending.to_ask(), ask)
 
@@ -43,6 +47,12 @@ def sweep() -> None:
 def publish_daily_statement() -> None:
     """Publishes the signed statement of yesterday, and of days that were missed."""
     daily.publish_missed()
+
+
+def _that_say_something() -> list[str]:
+    """The bank that pays, and all that lay files in a folder: also of one that paid before, answers may be due."""
+    files = [code for code in by_file() if file_bank(code).in_dir]
+    return list(dict.fromkeys([settings.PAYOUT_BANK, *files]))
 
 
 def read_statement(code: str) -> None:

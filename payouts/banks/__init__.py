@@ -1,11 +1,32 @@
 """The banks by their code. Adding one: a folder, a line here, a settings block, its tests."""
 
-from payouts.banks.base import Bank
+from typing import cast
+
+from payouts.banks.base import Bank, FileBank
+from payouts.banks.daifa.bank import DaifaBank
+from payouts.banks.pain001.bank import Pain001Bank
 from payouts.banks.standin.bank import StandinBank
 
-_BANKS: dict[str, type[Bank]] = {"standin": StandinBank}
+_BANKS: dict[str, type[Bank]] = {
+    "standin": StandinBank,
+    "pain001": Pain001Bank,
+    "daifa": DaifaBank,
+}
 
 
 def bank(code: str) -> Bank:
     """The bank with this code, configured from settings. KeyError for an unknown one."""
     return _BANKS[code]()
+
+
+def file_bank(code: str) -> FileBank:
+    """The bank with this code, which takes files. KeyError for an unknown one and for one that takes none."""
+    found = bank(code)
+    if found.at_once == 1:
+        raise KeyError(code)
+    return cast(FileBank, found)
+
+
+def by_file() -> list[str]:
+    """The codes of the banks that take files."""
+    return [code for code in _BANKS if bank(code).at_once > 1]

@@ -59,6 +59,8 @@ class TransferReport:
     reason: str = ""
     # It failed because of the payee's account: closed, unknown, of another name. The next one needs a new account.
     account_at_fault: bool = False
+    # What the bank says it was to pay; None where it does not say. Another amount than ours is believed in nothing.
+    fen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,34 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class BatchReport:
+    """What the bank says about a file of ours as a whole. `payouts` and `fen`: how many it found in it and how much;
+    None where it does not say."""
+
+    number: str
+    # Empty: nothing of the whole; duplicate: the bank had it before, which is no answer to ours.
+    state: Literal["", "accepted", "refused", "duplicate"]
+    reason: str = ""
+    payouts: int | None = None
+    fen: int | None = None
+
+
+@dataclass(frozen=True)
+class ReportFile:
+    """A file from the bank as it was read; `trouble` says why nothing could be read of it."""
+
+    name: str
+    content: bytes
+    kind: str = ""
+    batches: tuple[BatchReport, ...] = ()
+    # Transfers of which the bank says that it had them before: no answer to ours.
+    doubled: tuple[str, ...] = ()
+    # Rows that name no number of ours at all, as they stand there.
+    nameless: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class Page:
     """A part of what the bank says by itself: rows of the statement, oldest first, and what became of transfers.
     `after` goes into the next question once all of it is booked; the page is the last one when it stays the same."""
@@ -83,6 +113,7 @@ class Page:
     movements: tuple[Movement, ...]
     after: str
     reports: tuple[TransferReport, ...] = ()
+    file: ReportFile | None = None
 
 
 class Bank(Protocol):
@@ -109,3 +140,21 @@ class Bank(Protocol):
 
     def day(self, day: date) -> list[Movement] | None:
         """All rows of a day that is over, for reconciliation; None where the bank cannot be asked. Raises BankError."""
+
+
+class FileBank(Bank, Protocol):
+    """A bank that is handed files (`at_once` > 1) and answers with files. Nobody can ask it: `submit` and `query` do
+    nothing, and what it was given is never given again."""
+
+    # Where its files are laid, and where its answers lie; empty where a person carries them.
+    out_dir: str
+    in_dir: str
+
+    def file_name(self, number: str) -> str:
+        """The name of the file with this number."""
+
+    def unfit(self, transfer: Transfer) -> str:
+        """Why a transfer cannot stand in a file of this bank, in a sentence; empty when it can."""
+
+    def read(self, name: str, content: bytes) -> Page:
+        """What stands in a file from the bank. DomainError when it cannot be read as a whole."""

@@ -4,7 +4,7 @@ from payouts.models.accounts import BankAccount
 from payouts.models.alerts import Alert
 from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
 from payouts.models.statements import BankReport, StatementCursor, StatementRow
-from payouts.models.transfers import Approval, Attempt, Batch, Payout, Run
+from payouts.models.transfers import Approval, Attempt, Batch, Download, Payout, Run
 
 __all__ = [
     "Alert",
@@ -15,6 +15,7 @@ __all__ = [
     "Batch",
     "DailyStatement",
     "DailyTree",
+    "Download",
     "Payout",
     "PublishedEntry",
     "Run",

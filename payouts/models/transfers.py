@@ -1,5 +1,7 @@
 """Payouts 兑付, each one's attempts at the bank, and what the bank's statement says."""
 
+import base64
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -159,6 +161,23 @@ class Batch(Stateful):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes; `content` has them as base64."""
+        return base64.b64decode(self.content)
+
+
+class Download(models.Model):
+    """Somebody of finance took a file for a bank, to carry it there. Append-only."""
+
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="downloads")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("download of a file for a bank")
+        verbose_name_plural = _("downloads of files for banks")
 
 
 class Attempt(Stateful):

@@ -1,9 +1,14 @@
 import os
 import random
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.payouts import filing
+from tests.payouts.filing import FileBank
 from tests.purchases.conftest import fast_hashing, later
 
 __all__ = ["chance", "fast_hashing", "later"]
@@ -15,3 +20,17 @@ def chance() -> random.Random:
     seed = int(os.environ.get("SEED") or random.randrange(10**6))
     sys.stderr.write(f"seed {seed}\n")
     return random.Random(seed)
+
+
+@pytest.fixture
+def file_bank(tmp_path: Path, standin_dir: Path, settings: Any) -> Iterator[FileBank]:
+    """A stand-in bank that takes pain.001 and gives pain.002 and camt.053."""
+    with filing.file_bank("pain001", tmp_path / "exchange", standin_dir, settings) as bank:
+        yield bank
+
+
+@pytest.fixture
+def daifa_bank(tmp_path: Path, standin_dir: Path, settings: Any) -> Iterator[FileBank]:
+    """A stand-in bank that takes bulk payments and gives result files and camt.053."""
+    with filing.file_bank("daifa", tmp_path / "exchange", standin_dir, settings) as bank:
+        yield bank

@@ -19,9 +19,14 @@ that number.
 
 GET /v1/statements?account=&date=&after=&limit= answers `{"rows", "next_after"}` in the order of serials;
 `next_after` is null on the last page. A return (退票) is a credit that bears the transfer's `out_no`.
+
+With `--exchange DIR` it is a front-end machine 前置机 too: it takes pain.001.001.09 (`*.xml`) and bulk payments 代发
+(`*.csv`) from `DIR/out`, lays them into `DIR/taken`, and writes pain.002 or result files and camt.053 into `DIR/in`
+(`bank/exchange.py`); the transfers are in the same book.
 """
 
 import argparse
+from pathlib import Path
 
 from flask import Flask
 
@@ -29,6 +34,7 @@ from ..standin import build
 from .api import api
 from .collection import collection
 from .control import control
+from .exchange import exchange
 from .teller import Teller
 
 SUMMARY = "a bank with a supervised escrow account"
@@ -43,8 +49,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long a transfer stays accepted; 0 completes it within the request",
     )
+    parser.add_argument("--exchange", type=Path, metavar="DIR", help="folder to exchange files in")
+    parser.add_argument(
+        "--exchange-every",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="how often to look there; 0: only on POST /control/exchange",
+    )
 
 
 def create_app(options: argparse.Namespace) -> Flask:
     """The web application on the book and the keys in `options.dir`."""
-    return build(Teller(options), api, control, collection)
+    return build(Teller(options), api, control, collection, exchange)

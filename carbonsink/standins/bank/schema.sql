@@ -45,3 +45,16 @@ CREATE TABLE IF NOT EXISTS nonces (
     seen_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS nonces_seen ON nonces (seen_at);
+-- Files of the exchange: each taken once, with the transfers in it and what was last told of them.
+CREATE TABLE IF NOT EXISTS exchanged (
+    message TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('pain.001', 'daifa')),
+    content TEXT NOT NULL,
+    refusals TEXT NOT NULL DEFAULT '{}',
+    told TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS exchange_answers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    last_serial INTEGER NOT NULL DEFAULT 0
+);

@@ -1,6 +1,7 @@
 """The running bank: its keys, its signatures, and nonces that are good for one request."""
 
 import argparse
+import threading
 import time
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,10 @@ from ..fields import RefusalError
 from ..standin import Standin, current
 from ..store import Store
 
+# What may go wrong with the answers to files: written twice; the newest first; only "accepted" for now; the whole file
+# refused and nothing done; refused as known though it was done; another amount told; a damaged file before the others.
+EXCHANGE_FAULTS = frozenset({"twice", "reverse", "late", "refuse", "refuse_as_known", "other_amount", "garbage"})
+
 
 class Teller(Standin):
     name = "bank"
@@ -22,9 +27,28 @@ class Teller(Standin):
         schema = Path(__file__).with_name("schema.sql").read_text()
         super().__init__(Store(options.dir / "bank.sqlite3", schema))
         self.complete_after = options.complete_after
+        self.exchange_dir: Path | None = options.exchange
+        self.exchange_every = options.exchange_every
+        self._stopping = threading.Event()
         self._client_key = keys.load_ed25519_public(options.dir / keys.BANK_CLIENT_PUBLIC)
         self._own_key = keys.load_ed25519_private(options.dir / keys.BANK_KEY)
         self._strangers_key = Ed25519PrivateKey.generate()
+
+    def start(self) -> None:
+        if self.exchange_dir is not None and self.exchange_every > 0:
+            threading.Thread(target=self._exchange_repeatedly, daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _exchange_repeatedly(self) -> None:
+        from .exchange import exchange_files  # It imports this module.
+
+        while not self._stopping.wait(self.exchange_every):
+            exchange_files(self)
+
+    def other_places(self) -> dict[str, frozenset[str]]:
+        return {"exchange": EXCHANGE_FAULTS}
 
     def verify(self, sent: signing.Sent) -> None:
         now = time.time()
