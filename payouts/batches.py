@@ -25,7 +25,7 @@ from carbonsink.states import move, move_many
 from payouts import alerts, sending, statements
 from payouts.banks import by_file, file_bank, folder
 from payouts.banks.base import BankError, FileBank, Instruction, Transfer
-from payouts.models import Attempt, BankAccount, Batch, Download, Payout
+from payouts.models import Alert, Attempt, BankAccount, Batch, Download, Payout
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ def _transfers(channel: FileBank, payouts: Sequence[Payout]) -> dict[int, Transf
         account = payout.account = known[payout.account_id]
         if not account.is_sealed:
             text = _("The account of this payout is not what was entered. It is not sent.")
-            alerts.raise_alert("account_tampered", payout.out_no, text, stops=True)
+            alerts.raise_alert("account_tampered", payout.out_no, text)
         elif account.state != BankAccount.State.APPROVED or not account.usable_from <= now:  # type: ignore[operator]
             sending.cancel(payout, reason="the account has changed")
         else:
@@ -146,7 +146,7 @@ def content_of(batch: Batch) -> bytes:
     content = batch.data
     if hashlib.sha256(content).hexdigest() != batch.sha256:
         text = _("This file is not what was written. It is not handed over.")
-        alerts.raise_alert("content_changed", batch.number, text, stops=True)
+        alerts.raise_alert("file_changed", batch.number, text, stops=True)
         raise DomainError("content_changed", text, status=409)
     return content
 
@@ -171,14 +171,18 @@ def say_delivered(batch: Batch, *, by: User) -> None:
 
 
 def raise_silent() -> None:
-    """An alert for each file with transfers of which the bank has said nothing for FILE_SILENT_HOURS. Nothing of it is
-    sent again."""
+    """An alert for each file with transfers of which the bank has said nothing for FILE_SILENT_HOURS, closed once it
+    has spoken of all. Nothing of it is sent again."""
     before = timezone.now() - timedelta(hours=settings.FILE_SILENT_HOURS)
     waiting = Attempt.objects.filter(state=Attempt.State.SENDING, batch__isnull=False, batch__created_at__lt=before)
-    for batch in Batch.objects.filter(pk__in=waiting.values("batch")).order_by("pk"):
+    silent = list(Batch.objects.filter(pk__in=waiting.values("batch")).defer("content").order_by("pk"))
+    for batch in silent:
         text = _("No answer to this file for %(hours)s hours (%(state)s). Ask the bank; never send it a second time.")
         values = {"hours": settings.FILE_SILENT_HOURS, "state": batch.get_state_display()}
-        alerts.raise_alert("unanswered", batch.number, text % values)
+        alerts.raise_alert("file_unanswered", batch.number, text % values)
+    raised = Alert.objects.filter(kind="file_unanswered", state=Alert.State.OPEN)
+    for number in raised.exclude(about__in=[batch.number for batch in silent]).values_list("about", flat=True):
+        alerts.close_alerts("file_unanswered", number, reason="answered")
 
 
 def read_file(code: str, name: str, content: bytes, *, by: User) -> statements.Outcome:

@@ -1,6 +1,5 @@
 """What a bank says about transfers, held against what we know. Only what fits is recorded; all else is an alert."""
 
-import structlog
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -8,8 +7,6 @@ from carbonsink.states import move
 from payouts import alerts, sending
 from payouts.banks.base import BatchReport, TransferReport
 from payouts.models import Attempt, Batch, Payout
-
-log = structlog.get_logger(__name__)
 
 # States in which nothing of ours can be at the bank.
 _NEVER_SENT = {Payout.State.PREPARED, Payout.State.HELD, Payout.State.APPROVED, Payout.State.CANCELLED}
@@ -22,7 +19,6 @@ def take_report(code: str, report: TransferReport) -> str:
     news), doubtful (it contradicts what we know: an alert), unknown (no payout of this bank has the number)."""
     payout = Payout.objects.select_for_update().filter(bank=code, out_no=report.out_no).first()
     if payout is None:
-        log.error("bank_reports_a_stranger", bank=code, out_no=report.out_no, state=report.state)
         return "unknown"
     if trouble := _trouble(payout, report):
         # Whoever reads that money arrived which we owe again must look before more is sent.

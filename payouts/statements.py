@@ -85,8 +85,9 @@ def take_in(code: str, page: Page, *, by: User | None = None) -> Outcome:
     if file is not None:
         _take_file(code, file, strangers, outcome)
         _keep(code, page, file, sha256, by)
-    elif strangers:
-        alerts.raise_alert("bank_reports_a_stranger", strangers[0], _("The bank reports a transfer that is not ours."))
+    else:
+        for out_no in strangers:
+            alerts.raise_alert("bank_stranger", f"{code}:{out_no}", _("The bank tells of a transfer that is not ours."))
     return outcome
 
 
@@ -115,7 +116,7 @@ def _take_file(code: str, file: ReportFile, strangers: list[str], outcome: Outco
             "count": len(strangers),
             "first": ", ".join(one[:40] for one in strangers[:3]),
         }
-        alerts.raise_alert("bank_reports_a_stranger", f"{code} {file.name}", text)
+        alerts.raise_alert("bank_stranger", f"{code} {file.name}", text)
     outcome.doubtful += len(file.doubled)
     for out_no in file.doubled:
         text = _("The bank says that it had this transfer before. Ask the bank how often it has paid.")

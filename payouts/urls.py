@@ -1,6 +1,6 @@
 from django.urls import path
 
-from payouts.views import accounts, finance, follow, household, money
+from payouts.views import accounts, files, finance, follow, household, money
 
 app_name = "payouts"
 urlpatterns = [
@@ -24,4 +24,7 @@ urlpatterns = [
     path("money/<str:day>.json", money.statement_json, name="money-json"),
     path("money/<str:day>/", money.statement, name="money-day"),
     path("money/<str:day>/proof", money.proof, name="money-proof"),
+    path("finance/files/", files.files, name="finance-files"),
+    path("finance/files/<str:number>/download", files.download, name="finance-download-batch"),
+    path("finance/files/<str:number>/delivered", files.delivered, name="finance-batch-delivered"),
 ]

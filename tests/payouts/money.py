@@ -27,11 +27,11 @@ def owe(amounts: dict[Household, int]) -> None:
     ledger.post(f"opening:{next(_serials)}", "opening", {**lines, sponsor: sum(amounts.values())})
 
 
-def settle(fen: int) -> None:
+def settle(fen: int, bank: str = "standin") -> None:
     """Puts the sponsor's fen on the supervised account, as its statement would show it; without a bank."""
     serial = next(_serials)
     row = Movement(str(serial), timezone.now(), fen, settings.SPONSOR_NAMES[0], "拨款", "", f"credit{serial}")
-    statements._book("standin", row)
+    statements._book(bank, row)
 
 
 def fund(bank: BankClient, fen: int) -> None:

@@ -188,7 +188,7 @@ def test_an_account_that_somebody_altered_is_not_paid(file_bank: FileBank) -> No
     for _ in range(2):
         tasks.sweep()
     assert states() == ["approved", "sending"]
-    assert alerts() == [("account_tampered", True)]
+    assert alerts() == [("account_tampered", False)]
     assert Batch.objects.get().payouts == 1
 
 
@@ -212,11 +212,14 @@ def test_silence_is_an_alert_and_never_a_second_file(file_bank: FileBank, later:
     later(hours=2)
     for _ in range(2):
         tasks.sweep()
-    assert alerts() == [("unanswered", False)]
+    assert alerts() == [("file_unanswered", False)]
     later(days=30)
     tasks.sweep()
     assert (states(), Batch.objects.count(), Attempt.objects.count()) == (["sending"], 1, 1)
     assert file_bank.files() == [Batch.objects.get().name]
+    file_bank.exchange()
+    tasks.sweep()
+    assert (states(), alerts()) == (["succeeded"], [])
 
 
 def test_no_one_by_one_door_sends_or_asks_what_goes_by_file(file_bank: FileBank, later: Any) -> None:

@@ -42,6 +42,8 @@ ELSEWHERE |= dict.fromkeys(
     ),
     "tests/payouts/test_run_pages.py",
 )  # fmt: skip
+    ("payouts:finance-download-batch", "payouts:finance-batch-delivered"), "tests/payouts/test_file_pages.py"
+)
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
 # household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
 # may be nothing ("drawn") or lead elsewhere ("next").
@@ -79,6 +81,8 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET payouts:finance-runs": ("finance/runs/", {FINANCE}, "own"),
     "POST payouts:finance-runs": ("finance/runs/", {FINANCE}, "own"),
     "GET payouts:finance-waiting": ("finance/waiting/", {FINANCE}, "own"),
+    "GET payouts:finance-files": ("finance/files/", {FINANCE}, "own"),
+    "POST payouts:finance-files": ("finance/files/", {FINANCE}, "own"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
     "GET payouts:follow": ("finance/follow/", {FINANCE}, "drawn"),
 }
@@ -103,6 +107,7 @@ EVERY = PAGES | API
 OF_AN_OBJECT = [name for name, (_path, _roles, about) in EVERY.items() if about == "object"]
 CONTENT = factories.picture()
 SHA = hashlib.sha256(CONTENT).hexdigest()
+RESULT = f"备注,处理状态\n{'a' * 32},成功\n".encode()
 UUID = "6d6c4f52-2f3c-4b3c-8d3a-6c1c1c6f1c11"
 
 
@@ -145,6 +150,7 @@ def body(name: str, world: World) -> dict[str, Any]:
         "POST payouts:stop-account": lambda: {"reason": "x"},
         "POST payouts:finance-account": lambda: {"decision": "approve"},
         "POST payouts:finance-runs": lambda: {"kind": "by_hand", "sure": "on"},
+        "POST payouts:finance-files": lambda: {"bank": "daifa", "file": SimpleUploadedFile("x.csv", RESULT)},
         "POST api-trees": lambda: tree_body(world.household),
         "PUT api-tree": lambda: {**tree_body(world.household, dbh_cm="8.0"), "revision": 1},
         "POST api-tree-photos": lambda: {"file": SimpleUploadedFile("x.jpg", CONTENT)},

@@ -1,0 +1,147 @@
+"""What a bank says that does not fit: an alert each time, and never a success, a second payment or a lost one."""
+
+from typing import Any
+
+import pytest
+
+from carbonsink.accounts import roles
+from carbonsink.errors import DomainError
+from payouts import batches, sending, tasks
+from payouts.models import Alert, BankReport, Batch, Payout
+from tests import factories
+from tests.payouts import filing, money
+from tests.payouts.filing import FileBank, states
+from tests.purchases import books
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def hand_in(content: bytes, code: str = "pain001") -> dict[str, int]:
+    """Finance uploads a file; what came of it, without zeros."""
+    outcome = batches.read_file(code, "bank.xml", content, by=factories.user(roles.FINANCE))
+    return {name: count for name, count in vars(outcome).items() if count}
+
+
+def alerts() -> list[tuple[str, str, bool]]:
+    return list(Alert.objects.filter(state="open").order_by("pk").values_list("kind", "about", "stops"))
+
+
+def sent(file_bank: FileBank, *amounts: int) -> tuple[Batch, list[Payout]]:
+    payouts = file_bank.approved(*amounts)
+    batches.send_approved("pain001")
+    return Batch.objects.get(), payouts
+
+
+def test_each_row_of_a_file_counts_as_what_came_of_it(file_bank: FileBank) -> None:
+    batch, (a, b, c, _d) = sent(file_bank, 300, 400, 500, 600)
+    rows = [(a.out_no, "ACSC"), (b.out_no, "RJCT:AC04"), (c.out_no, "ACSP"), ("f" * 32, "ACSC")]
+    assert hand_in(filing.report(batch, *rows)) == {"arrived": 1, "failed": 1, "accepted": 1, "unknown": 1}
+    assert states() == ["succeeded", "failed", "accepted", "sending"]
+    assert alerts() == [("bank_stranger", "pain001 bank.xml", False)]
+    report = BankReport.objects.latest("pk")
+    assert (report.reports, report.movements, report.read_by is not None) == (4, 0, True)
+
+
+def test_the_same_file_again_does_nothing(file_bank: FileBank) -> None:
+    batch, (payout,) = sent(file_bank, 300)
+    content = filing.report(batch, (payout.out_no, "ACSC"))
+    hand_in(content)
+    before = books.lines()
+    assert hand_in(content) == {"known": True}
+    assert books.lines() == before
+    assert hand_in(filing.report(batch, (payout.out_no, "ACSC"))) == {"unchanged": 1}  # Said twice, by two files.
+    assert books.lines() == before
+    assert alerts() == []
+
+
+def test_a_failure_that_is_said_to_have_arrived_later_stops_runs(file_bank: FileBank) -> None:
+    batch, (payout,) = sent(file_bank, 300)
+    hand_in(filing.report(batch, (payout.out_no, "RJCT:AC04")))
+    assert (states(), money.owed_fen(payout.household)) == (["failed"], 300)
+    before = books.lines()
+    assert hand_in(filing.report(batch, (payout.out_no, "ACSC"))) == {"doubtful": 1}
+    assert states() == ["failed"]
+    assert books.lines() == before
+    assert alerts() == [("report_contradicts", payout.out_no, True)]
+    tasks.run_payouts()
+    assert Payout.objects.count() == 1  # Nothing more goes to anybody before a person has answered.
+
+
+def test_an_arrival_that_is_said_to_have_failed_later_stays_one(file_bank: FileBank) -> None:
+    batch, (payout,) = sent(file_bank, 300)
+    hand_in(filing.report(batch, (payout.out_no, "ACSC")))
+    assert hand_in(filing.report(batch, (payout.out_no, "RJCT:AC04"))) == {"doubtful": 1}
+    assert (states(), money.owed_fen(payout.household)) == (["succeeded"], 0)
+    assert alerts() == [("report_contradicts", payout.out_no, False)]
+
+
+@pytest.mark.parametrize("status", ["ACSC", "ACSP", "RJCT"])
+def test_another_amount_than_ours_is_believed_in_nothing(file_bank: FileBank, status: str) -> None:
+    batch, (payout,) = sent(file_bank, 300)
+    content = filing.report(batch, (payout.out_no, status), fen={payout.out_no: 299})
+    assert hand_in(content) == {"doubtful": 1}
+    assert (states(), money.owed_fen(payout.household)) == (["sending"], 0)
+    assert alerts() == [("report_contradicts", payout.out_no, status == "ACSC")]
+
+
+def test_a_report_of_a_cancelled_payout_is_an_alert(file_bank: FileBank) -> None:
+    first, _second = file_bank.approved(300, 400)
+    sending.cancel(first, reason="by hand")
+    batches.send_approved("pain001")
+    assert hand_in(filing.report(Batch.objects.get(), (first.out_no, "ACSC"))) == {"doubtful": 1}
+    assert states() == ["cancelled", "sending"]
+    assert alerts() == [("report_contradicts", first.out_no, True)]
+
+
+def test_a_report_of_a_payout_that_was_not_sent_yet_is_an_alert(file_bank: FileBank) -> None:
+    (payout,) = file_bank.approved(300)
+    batch = Batch(number="nobodys")
+    assert hand_in(filing.report(batch, (payout.out_no, "ACSC"))) == {"doubtful": 1, "unknown": 1}
+    assert states() == ["approved"]
+
+
+def test_totals_that_are_not_ours_are_not_applied(file_bank: FileBank) -> None:
+    batch, _payouts = sent(file_bank, 300, 400)
+    for more in ({"count": 3}, {"total": "7.01"}):
+        hand_in(filing.report(batch, group="RJCT:FF01", kind="08", **more))
+        assert states() == ["sending"] * 2
+    assert [kind for kind, _, _ in alerts()] == ["batch_refused"]
+    hand_in(filing.report(batch, group="ACSC", kind="08", count=2, total="7.00"))
+    assert states() == ["accepted"] * 2  # Of the whole, no more than that is believed.
+
+
+def test_a_whole_file_refused_after_one_of_it_arrived_is_an_alert(file_bank: FileBank) -> None:
+    batch, (a, _b) = sent(file_bank, 300, 400)
+    hand_in(filing.report(batch, (a.out_no, "ACSC")))
+    hand_in(filing.report(batch, group="RJCT:FF01"))
+    assert states() == ["succeeded", "sending"]
+    assert alerts() == [("batch_refused", batch.number, False)]
+
+
+def test_a_report_for_another_bank_is_a_stranger(file_bank: FileBank, settings: Any) -> None:
+    _batch, (payout,) = sent(file_bank, 300)
+    text = f"备注,处理状态\n{payout.out_no},成功\n".encode("gb18030")
+    assert hand_in(text, "daifa") == {"unknown": 1}
+    assert states() == ["sending"]
+
+
+def test_a_file_that_cannot_be_read_leaves_nothing_behind(file_bank: FileBank) -> None:
+    batch, (payout,) = sent(file_bank, 300)
+    before = BankReport.objects.count()
+    content = filing.report(batch, (payout.out_no, "ACSC"))
+    with pytest.raises(DomainError):
+        hand_in(content[:-9])
+    with pytest.raises(DomainError):
+        batches.read_file("standin", "x", content, by=factories.user(roles.FINANCE))
+    assert (states(), BankReport.objects.count(), alerts()) == (["sending"], before, [])
+
+
+def test_a_debit_of_the_statement_for_a_failed_payout_stops_runs(file_bank: FileBank) -> None:
+    batch, (payout,) = sent(file_bank, 300)
+    hand_in(filing.report(batch, (payout.out_no, "RJCT:AC04")))
+    file_bank.exchange()
+    tasks.read_statement("pain001")
+    assert states() == ["failed"]
+    assert books.balances()["suspense"] == 300
+    tasks.run_payouts()
+    assert Payout.objects.count() == 1

@@ -1,0 +1,130 @@
+"""Finance carries files to and from a bank whose front-end machine the platform cannot reach."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from carbonsink.accounts import roles
+from payouts import tasks
+from payouts.models import Alert, BankReport, Batch, Download
+from payouts.runs import run_payouts
+from tests import factories
+from tests.payouts import filing, money
+from tests.payouts.filing import states
+from tests.purchases import books
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = "/finance/files/"
+
+
+@pytest.fixture
+def batch(settings: Any) -> Batch:
+    """A file of two payouts that nobody has handed over yet."""
+    settings.PAYOUT_BANK, settings.PAIN001_OUT_DIR, settings.PAIN001_IN_DIR = "pain001", "", ""
+    settings.PAIN001_DEBTOR_NAME, settings.PAIN001_DEBTOR_ACCOUNT = "单株碳汇监管账户", filing.ACCOUNT
+    settings.PAIN001_DEBTOR_BANK_CODE = "102100000021"
+    households = money.households(2)
+    money.settle(700, bank="pain001")
+    money.owe(dict(zip(households, (300, 400), strict=True)))
+    run_payouts()
+    tasks.sweep()
+    return Batch.objects.get()
+
+
+@pytest.fixture
+def finance() -> Client:
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(factories.user(roles.FINANCE))
+    return client
+
+
+def upload(client: Client, content: bytes, bank: str = "pain001") -> Any:
+    data = {"bank": bank, "file": SimpleUploadedFile("answer.xml", content)}
+    return client.post(PAGE, data, follow=True)
+
+
+def test_a_file_is_downloaded_handed_over_and_answered(batch: Batch, finance: Client) -> None:
+    assert (batch.state, states()) == ("written", ["sending"] * 2)
+    page = finance.get(PAGE)
+    assert batch.name in page.text
+    assert "I have handed it over" not in page.text  # Not before somebody has it.
+    answer = finance.post(f"{PAGE}{batch.number}/download")
+    assert hashlib.sha256(answer.content).hexdigest() == batch.sha256
+    assert answer["Content-Disposition"] == f'attachment; filename="{batch.name}"'
+    page = finance.get(PAGE)
+    assert "Downloaded by finance" in page.text
+    finance.post(f"{PAGE}{batch.number}/delivered")
+    batch.refresh_from_db()
+    assert (batch.state, batch.delivered_at is not None) == ("delivered", True)
+    assert batch.history().get().by_id == Download.objects.get().by_id
+    assert states() == ["sending"] * 2  # The bank has said nothing yet.
+    rows = [(one.payout.out_no, "ACSC") for one in batch.attempts.order_by("pk")]
+    page = upload(finance, filing.report(batch, *rows[:1], (rows[1][0], "ACSP"), ("f" * 32, "ACSC")))
+    assert "1 accepted, 1 arrived, 0 failed, 1 unknown." in page.text
+    assert "1 arrived, 0 failed, 1 accepted, 0 without an answer" in page.text
+    assert states() == ["succeeded", "accepted"]
+    assert BankReport.objects.get().read_by_id == Download.objects.get().by_id
+    page = upload(finance, filing.report(batch, *rows))
+    assert "0 accepted, 1 arrived, 0 failed, 0 unknown. 1 were known already." in page.text
+    books.all_is_well()
+
+
+def test_a_file_can_be_taken_again_and_says_so(batch: Batch, finance: Client) -> None:
+    first = finance.post(f"{PAGE}{batch.number}/download")
+    finance.post(f"{PAGE}{batch.number}/delivered")
+    other = Client(headers={"accept-language": "en"})
+    other.force_login(factories.user(roles.FINANCE))
+    assert other.post(f"{PAGE}{batch.number}/download").content == first.content
+    assert Download.objects.values("by").distinct().count() == 2
+    assert finance.get(PAGE).text.count("Downloaded by") == 2
+    again = finance.post(f"{PAGE}{batch.number}/delivered")
+    assert again.status_code == 409
+
+
+def test_nobody_says_that_a_file_went_which_nobody_took(batch: Batch, finance: Client) -> None:
+    answer = finance.post(f"{PAGE}{batch.number}/delivered")
+    assert (answer.status_code, "Download it first" in answer.text) == (409, True)
+    batch.refresh_from_db()
+    assert batch.state == "written"
+
+
+def test_what_the_machine_hands_over_nobody_carries(batch: Batch, finance: Client, settings: Any) -> None:
+    settings.PAIN001_OUT_DIR = "nowhere"
+    answer = finance.post(f"{PAGE}{batch.number}/download")
+    assert (answer.status_code, "handed over by itself" in answer.text) == (409, True)
+    assert Download.objects.count() == 0
+    assert "Waiting for the bank" in finance.get(PAGE).text
+
+
+def test_a_file_whose_content_was_altered_is_not_given_out(batch: Batch, finance: Client) -> None:
+    Batch.objects.filter(pk=batch.pk).update(content="YWJj")
+    answer = finance.post(f"{PAGE}{batch.number}/download")
+    assert (answer.status_code, Download.objects.count()) == (409, 0)
+    assert list(Alert.objects.values_list("kind", "stops")) == [("file_changed", True)]
+
+
+@pytest.mark.parametrize("content", [b"", b"<x", b"PK\x03\x04", "序号,姓名\n1,滚修\n".encode("gb18030")])
+@pytest.mark.parametrize("bank", ["pain001", "daifa"])
+def test_what_is_no_file_of_a_bank_is_said_in_a_sentence(
+    batch: Batch, finance: Client, content: bytes, bank: str
+) -> None:
+    answer = upload(finance, content, bank)
+    assert answer.status_code == 400
+    assert "notice-error" in answer.text
+    assert (BankReport.objects.count(), states()) == (0, ["sending"] * 2)
+
+
+def test_only_finance_has_the_page(batch: Batch, finance: Client) -> None:
+    officer = Client()
+    officer.force_login(factories.user(roles.OFFICER))
+    for method, path in (("get", PAGE), ("post", PAGE), ("post", f"{PAGE}{batch.number}/download")):
+        assert getattr(officer, method)(path).status_code == 404
+        assert getattr(Client(), method)(path).status_code == 302
+    assert officer.post(f"{PAGE}{batch.number}/delivered").status_code == 404
+    assert Download.objects.count() == 0
+    assert finance.get(f"{PAGE}{batch.number}/download").status_code == 405
+    assert finance.post(f"{PAGE}nobodys/download").status_code == 404
+    assert upload(finance, b"x", "standin").status_code == 400
