@@ -171,13 +171,16 @@ def say_delivered(batch: Batch, *, by: User) -> None:
 
 
 def raise_silent() -> None:
-    """An alert for each file with transfers of which the bank has said nothing for FILE_SILENT_HOURS, closed once it
-    has spoken of all. Nothing of it is sent again."""
+    """An alert for each file with transfers of which the bank has not said for FILE_SILENT_HOURS how they ended, closed
+    once it has. Nothing of it is sent again."""
     before = timezone.now() - timedelta(hours=settings.FILE_SILENT_HOURS)
-    waiting = Attempt.objects.filter(state=Attempt.State.SENDING, batch__isnull=False, batch__created_at__lt=before)
+    open_ones = [Attempt.State.SENDING, Attempt.State.UNKNOWN, Attempt.State.ACCEPTED]
+    waiting = Attempt.objects.filter(state__in=open_ones, batch__isnull=False, batch__created_at__lt=before)
     silent = list(Batch.objects.filter(pk__in=waiting.values("batch")).defer("content").order_by("pk"))
     for batch in silent:
-        text = _("No answer to this file for %(hours)s hours (%(state)s). Ask the bank; never send it a second time.")
+        text = _(
+            "Not all of this file is answered after %(hours)s hours (%(state)s). Ask the bank; never send it a second time."
+        )
         values = {"hours": settings.FILE_SILENT_HOURS, "state": batch.get_state_display()}
         alerts.raise_alert("file_unanswered", batch.number, text % values)
     raised = Alert.objects.filter(kind="file_unanswered", state=Alert.State.OPEN)

@@ -14,7 +14,7 @@ from django.utils import translation
 from carbonsink.errors import DomainError
 from payouts import tasks
 from payouts.banks import file_bank
-from payouts.banks.base import Instruction, Page, Transfer
+from payouts.banks.base import BankError, Instruction, Page, Transfer
 from payouts.models import Alert, Attempt, BankReport, Batch
 from tests.payouts import money
 from tests.payouts.filing import FileBank, states
@@ -61,6 +61,12 @@ def test_columns_are_a_setting(settings: Any) -> None:
     settings.DAIFA_COLUMNS = {"out_no": "流水号", "yuan": "代发金额", "account_number": "卡号"}
     rows = list(csv.reader(io.StringIO(written(FIRST).decode("gb18030"))))
     assert rows == [["流水号", "代发金额", "卡号"], [A, "3.00", "6217000000000000019"]]
+
+
+def test_a_column_that_there_is_not_makes_no_file(settings: Any) -> None:
+    settings.DAIFA_COLUMNS = {"out_no": "流水号", "id_number": "身份证号"}
+    with pytest.raises(BankError, match="unsent: NO_COLUMN id_number"):
+        written(FIRST)
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", " =", "＝", "－"])
@@ -110,6 +116,7 @@ def test_columns_and_words_of_the_result_are_settings(settings: Any) -> None:
         ("序号,收款人姓名\r\n1,滚修\r\n", "it is no result file"),
         ("", "is empty"),
         ("\r\n \r\n", "is empty"),
+        (HEADING + f"1,滚修,6217,3.00,成\0功,,B77,{A}\r\n", "damaged"),
         ('"' * 7 + "x" * 200_000, "damaged"),
     ],
 )

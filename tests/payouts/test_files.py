@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from payouts import batches, sending, tasks
@@ -296,3 +297,13 @@ def test_another_file_of_the_name_is_never_overwritten(file_bank: FileBank) -> N
         folder.stage(str(file_bank.out), batch.name, batch.data)
     assert file_bank.files() == [batch.name]
     assert (file_bank.out / batch.name).read_bytes() == b"somebody else's"
+
+
+def test_a_file_takes_as_many_statements_for_many_payouts_as_for_few(file_bank: FileBank) -> None:
+    counted = []
+    for amounts in ([300], [300] * 8):
+        file_bank.approved(*amounts)
+        with CaptureQueriesContext(connection) as queries:
+            assert batches.send_approved("pain001") == len(amounts)
+        counted.append(len(queries))
+    assert counted[0] == counted[1] < 30

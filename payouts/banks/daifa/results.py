@@ -46,6 +46,8 @@ def _rows(name: str, content: bytes) -> list[list[str]]:
     """The cells, without the tabs and quotes by which banks keep digits from spreadsheets."""
     try:
         text = _decoded(content)
+        if "\0" in text:
+            raise csv.Error("NUL")
         rows = [[cell.strip(" \t\u3000'`") for cell in row] for row in csv.reader(io.StringIO(text))]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DomainError("bad_file", _("%(name)s is damaged, or no table of the bank.") % {"name": name}) from error

@@ -11,12 +11,14 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from carbonsink.money import yuan
-from payouts.banks.base import Instruction, Transfer
+from payouts.banks.base import BankError, Instruction, Transfer
 
 # What spreadsheets take for the begin of a formula, also behind a space.
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 MOST_LETTERS = 60
+# What a column may be of.
+COLUMNS = {"ordinal", "out_no", "holder", "account_number", "bank_code", "yuan", "purpose", "currency"}
 
 
 def unfit(transfer: Transfer) -> str:
@@ -36,7 +38,9 @@ def unfit(transfer: Transfer) -> str:
 
 
 def write(instruction: Instruction) -> bytes:
-    """The file's bytes."""
+    """The file's bytes. BankError("unsent") when a column is asked for that there is not."""
+    if unknown := [column for column in settings.DAIFA_COLUMNS if column not in COLUMNS]:
+        raise BankError("unsent", "NO_COLUMN", ", ".join(unknown))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(settings.DAIFA_COLUMNS.values())
@@ -47,7 +51,7 @@ def write(instruction: Instruction) -> bytes:
 
 
 def cells(ordinal: int, transfer: Transfer) -> dict[str, str]:
-    """All that a column may be of."""
+    """A row, by what its columns may be of."""
     return {
         "ordinal": str(ordinal),
         "out_no": transfer.out_no,
