@@ -24,7 +24,7 @@ Case = Callable[[Setting], Result]
 
 def cases() -> dict[str, Case]:
     """All cases in the order in which they run: what one leaves behind, the next may need."""
-    from bench.cases import captures, certificates, imports, orders, photos
+    from bench.cases import captures, certificates, imports, orders, payouts, photos
 
     return {
         "households.import": imports.households,
@@ -41,6 +41,8 @@ def cases() -> dict[str, Case]:
         "buyers.32.95%": orders.buyers_at_the_end,
         "certificate.png": certificates.pictures,
         "certificate.pdf": certificates.papers,
+        "payouts.run": payouts.run,
+        "audit": payouts.audit,
     }
 
 
@@ -129,7 +131,7 @@ def _saying(console: Console, name: str) -> Say:
 
 def needs(wanted: str, other: str) -> bool:
     """Whether a case needs what another one leaves behind."""
-    return (wanted, other) == ("trees.import", "households.import")
+    return (wanted, other) in (("trees.import", "households.import"), ("audit", "payouts.run"))
 
 
 def show(results: list[Result], options: argparse.Namespace) -> None:

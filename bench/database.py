@@ -11,6 +11,8 @@ from psycopg import sql
 from bench.world import World
 
 IMPORTER = "bench@example.org"
+# Somebody else, who approves what the first one entered.
+APPROVER = "approver@example.org"
 BLOCK = 1 << 20
 
 
@@ -64,6 +66,7 @@ def prepare(world: World) -> None:
     ConsentText.objects.create(version="1", body="…")
     user = User.objects.create_user(IMPORTER, None, name="bench")
     user.groups.add(Group.objects.get(name=ADMINISTRATOR))
+    User.objects.create_user(APPROVER, None, name="bench")
     connection.close()
 
 

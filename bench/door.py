@@ -23,11 +23,15 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         code = error.returncode
     seconds = time.perf_counter() - begun
-    # From /proc, since what exec leaves in ru_maxrss is the parent's.
-    with Path("/proc/self/status").open() as file:
-        peak_kb = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
-    sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak_kb / 1024}))
+    sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": memory_mb("VmHWM")}))
     return code
+
+
+def memory_mb(which: str) -> float:
+    """How much memory this process has (VmRSS) or has had at most (VmHWM): from /proc, since what exec leaves in
+    ru_maxrss is the parent's."""
+    with Path("/proc/self/status").open() as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(which)) / 1024
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _LOCK = """
         SELECT a.id FROM ledger_account a
          WHERE a.kind = 'household' AND EXISTS (
                SELECT FROM ledger_line l LEFT JOIN ledger_settlement s ON s.line_id = l.id
-                WHERE l.account_id = a.id AND s.id IS NULL)
+                WHERE l.account_id = a.id AND s.line_id IS NULL)
          ORDER BY a.id FOR NO KEY UPDATE) locked"""
 
 # One payout per household whose account may be paid now; who has waited longest comes first while the escrow lasts.
@@ -40,7 +40,7 @@ _PAYOUTS = """
           FROM ledger_line l
           JOIN ledger_account a ON a.id = l.account_id
           LEFT JOIN ledger_settlement s ON s.line_id = l.id
-         WHERE s.id IS NULL AND a.id = ANY(%(accounts)s)
+         WHERE s.line_id IS NULL AND a.id = ANY(%(accounts)s)
     ), owed AS (
         SELECT household_id, -sum(fen)::bigint AS fen, min(id) AS oldest
           FROM open_lines GROUP BY household_id HAVING -sum(fen) >= %(minimum)s
@@ -185,6 +185,9 @@ def _write_payouts(bank: str, kind: models.Run.Kind, by: User | None) -> list[in
         "transit": ledger.account(Account.Kind.TRANSIT).pk,
     }
     with connection.cursor() as cursor:
+        # Nobody can estimate how many lines are unsettled. Taken for few, they would be compared with every payout, one
+        # by one: hours instead of a minute for 3.5 million.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(_LOCK)
         accounts = cursor.fetchone()[0] or []
         cursor.execute(_PAYOUTS, {**values, "accounts": accounts, "available": available_fen(bank)})
