@@ -51,6 +51,9 @@ PAYOUT_RUN_APPROVAL_ABOVE_FEN = env.int("PAYOUT_RUN_APPROVAL_ABOVE_FEN", 20_000_
 # The day, month first, on which the run by schedule pays however little is owed.
 PAYOUT_YEAR_END = env.str("PAYOUT_YEAR_END", "12-31", validate=validate.Regexp(r"^(0[1-9]|1[0-2])-[0-3]\d$"))
 ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
+# Who gets an e-mail of what must be looked at, and the working days within which payment services settle.
+ALERT_MAIL_TO: list[str] = env.list("ALERT_MAIL_TO", [])
+SETTLEMENT_DAYS = env.int("SETTLEMENT_DAYS", 3)
 SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
 GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
     env.json(

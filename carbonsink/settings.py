@@ -264,6 +264,12 @@ CELERY_BEAT_SCHEDULE["purchases.tasks.take_survey"] = {
     "schedule": 600.0,
     "options": {"expires": 600.0},
 }
+# How often is looked for what takes too long, and people are told of what must be looked at.
+CELERY_BEAT_SCHEDULE["payouts.tasks.watch"] = {
+    "task": "payouts.tasks.watch",
+    "schedule": 60.0,
+    "options": {"expires": 60.0},
+}
 # The run of payouts: every night, or every so many seconds where people watch.
 PAYOUT_RUN_SECONDS = env.float("PAYOUT_RUN_SECONDS", 0.0)
 DAILY: dict[str, Any] = {
@@ -275,6 +281,7 @@ DAILY: dict[str, Any] = {
     "purchases.tasks.book_fees": crontab(hour="10", minute="30"),
     "purchases.tasks.remind_buyers": crontab(hour="9", minute="10"),
     "purchases.tasks.compare_bills": crontab(hour="10", minute="50"),
+    "payouts.tasks.reconcile_days": crontab(hour="11", minute="20"),
 }
 CELERY_BEAT_SCHEDULE |= {
     task: {"task": task, "schedule": at, "options": {"expires": 3600}} for task, at in DAILY.items()

@@ -9,7 +9,7 @@ from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
 from carbonsink.crypto import digests, mask_name
 from carbonsink.templatetags.money import yuan
 from payouts import accounts, sending, statements
-from payouts.models import Attempt, BankAccount, Payout, StatementRow
+from payouts.models import Alert, Attempt, BankAccount, Payout, StatementRow
 
 
 @admin.register(BankAccount)
@@ -83,10 +83,18 @@ class AttemptAdmin(ReadOnlyMixin, ModelAdmin):
     list_filter = ["state"]
 
 
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyMixin, ModelAdmin):
+    list_display = ["raised_at", "kind", "about", "text", "stops", "state"]
+    list_filter = ["state", "stops", "kind"]
+    search_fields = ["about"]
+
+
 @admin.register(StatementRow)
 class StatementRowAdmin(FinanceMixin, ModelAdmin):
     list_display = ["serial", "bank", "booked_at", "amount", "kind", "payout"]
     list_filter = ["kind", "bank"]
+    search_fields = ["serial"]
     actions = ["explain"]
 
     @admin.display(description=_("amount"), ordering="fen")

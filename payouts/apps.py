@@ -5,3 +5,11 @@ from django.utils.translation import gettext_lazy as _
 class PayoutsConfig(AppConfig):
     name = "payouts"
     verbose_name = _("payouts")
+
+    def ready(self) -> None:
+        from carbonsink.states import on_move
+        from payouts import reconciliation
+        from purchases.models import Difference
+
+        ended = [Difference.State.AGREED, Difference.State.ANSWERED]
+        on_move(Difference, to=ended, do=reconciliation.conclude_days_of)

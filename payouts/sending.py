@@ -73,12 +73,11 @@ def _begin(payout_id: int) -> Attempt | None:
         if payout.bank in by_file():
             return None
         first = payout.state == Payout.State.APPROVED
-        if not first and (payout.state not in (Payout.State.SENDING, Payout.State.UNKNOWN) or _live(payout)):
+        if not first and (payout.state not in (Payout.State.SENDING, Payout.State.UNKNOWN) or is_live(payout)):
             return None
         account = BankAccount.objects.select_for_update(no_key=True).get(pk=payout.account_id)
         if not account.is_sealed:
-            text = "The household's account is not the one that was entered: nothing was sent. Find out who changed it."
-            alerts.raise_alert("account_tampered", payout.out_no, text)
+            alerts.raise_alert("account_tampered", payout.out_no, _("The account does not fit its seal; not sent."))
             return None
         if account.state != BankAccount.State.APPROVED or not account.usable_from <= timezone.now():  # type: ignore[operator]
             _end(
@@ -91,12 +90,13 @@ def _begin(payout_id: int) -> Attempt | None:
         if first:
             move(payout, Payout.State.SENDING)
         elif payout.attempts.exclude(request_sha256=content).exists():
-            log.error("payout_content_changed", out_no=payout.out_no)
+            alerts.raise_alert("content_changed", payout.out_no, _("It would go with another content; not sent."))
             return None
         return Attempt.objects.create(payout=payout, request_sha256=content)
 
 
-def _live(payout: Payout) -> bool:
+def is_live(payout: Payout) -> bool:
+    """Whether an attempt of the payout may be on its way."""
     return payout.attempts.exclude(state__in=[Attempt.State.UNSENT, Attempt.State.FAILED]).exists()
 
 
@@ -195,7 +195,8 @@ def ask_bank(payout: Payout) -> None:
         return
     mark_unknown(payout.pk, reason="the bank does not know it")
     if payout.history().filter(to_state=Payout.State.ACCEPTED).exists():
-        log.error("bank_forgot_a_payout", out_no=payout.out_no, bank_reference=payout.bank_reference)
+        text = _("The bank had accepted it as %(reference)s.") % {"reference": payout.bank_reference or "?"}
+        alerts.raise_alert("bank_forgot", payout.out_no, text)
         return
     lives = channel.request_lives
     if lives is not None and attempt.created_at + lives + CALLER_LIVES < timezone.now():

@@ -4,10 +4,10 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
@@ -15,6 +15,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Entry
 from carbonsink.locks import only_one
+from carbonsink.money import yuan
 from carbonsink.states import note
 from payouts import alerts, reports, sending
 from payouts.banks import bank
@@ -22,8 +23,6 @@ from payouts.banks.base import Movement, Page, ReportFile, TransferReport
 from payouts.models import BankReport, Payout, StatementCursor, StatementRow
 from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
-
-log = structlog.get_logger(__name__)
 
 
 def import_statement(code: str | None = None) -> int:
@@ -167,7 +166,9 @@ def _book(code: str, row: Movement) -> None:
             {ledger.account(Account.Kind.ESCROW, code): row.fen, _against(kind, row): -row.fen},
         )
         if kind == StatementRow.Kind.SUSPENSE:
-            log.error("statement_row_unexplained", bank=code, serial=row.serial, fen=row.fen)
+            text = _("%(yuan)s yuan on %(day)s, serial number %(serial)s.")
+            values = {"yuan": yuan(row.fen), "day": timezone.localdate(row.booked_at), "serial": row.serial}
+            alerts.raise_alert("statement_unexplained", f"{code}:{row.serial}", text % values, stops=True)
     StatementRow.objects.create(
         bank=code,
         serial=row.serial,
@@ -198,6 +199,7 @@ def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
     except ledger.AlreadyPosted as error:
         raise DomainError("not_in_suspense", _("This row is explained already."), status=409) from error
     note(row, "suspense", "explained", by=by, reason=reason)
+    alerts.close_alerts("statement_unexplained", f"{row.bank}:{row.serial}", by=by, reason=reason)
     return entry
 
 

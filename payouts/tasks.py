@@ -1,11 +1,13 @@
 """Celery rings the bell; the payouts' rows say what is to do."""
 
+from datetime import date
+
 import structlog
 from celery import shared_task
 from django.conf import settings
 
 from carbonsink.locks import only_one
-from payouts import batches, daily, runs, sending, statements
+from payouts import alerts, batches, daily, reconciliation, runs, sending, statements, watching
 from payouts.banks import by_file, file_bank
 from payouts.banks.base import BankError
 from payouts.models import Payout
@@ -53,6 +55,28 @@ def _that_say_something() -> list[str]:
     """The bank that pays, and all that lay files in a folder: also of one that paid before, answers may be due."""
     files = [code for code in by_file() if file_bank(code).in_dir]
     return list(dict.fromkeys([settings.PAYOUT_BANK, *files]))
+
+
+def watch() -> None:
+    """Looks for what takes too long, and tells people of what is new. One at a time."""
+    with only_one("payouts.watch") as mine:
+        if mine:
+            watching.watch()
+            alerts.tell_people()
+
+
+@shared_task
+def reconcile_days() -> None:
+    """Compares yesterday, the days that were missed and those that differ; a bank that is silent is asked tomorrow."""
+    each(reconciliation.due_days(), reconcile)
+
+
+def reconcile(day: date) -> None:
+    """Compares a day; what goes wrong with it keeps no other waiting."""
+    try:
+        reconciliation.reconcile(day)
+    except BankError as error:
+        log.error("day_not_reconciled", day=str(day), outcome=error.outcome, code=error.code)
 
 
 def read_statement(code: str) -> None:

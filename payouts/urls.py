@@ -1,6 +1,6 @@
 from django.urls import path
 
-from payouts.views import accounts, files, finance, follow, household, money
+from payouts.views import accounts, alerts, files, finance, follow, household, money, reconciliation
 
 app_name = "payouts"
 urlpatterns = [
@@ -27,4 +27,9 @@ urlpatterns = [
     path("finance/files/", files.files, name="finance-files"),
     path("finance/files/<str:number>/download", files.download, name="finance-download-batch"),
     path("finance/files/<str:number>/delivered", files.delivered, name="finance-batch-delivered"),
+    path("finance/alerts/", alerts.alerts_page, name="alerts"),
+    path("finance/alerts/<int:pk>/answer", alerts.answer_alert, name="answer-alert"),
+    path("finance/reconciliation/", reconciliation.days, name="reconciliation"),
+    path("finance/reconciliation/<str:day>/", reconciliation.day, name="reconciliation-day"),
+    path("finance/reconciliation/answer/<int:pk>", reconciliation.answer, name="answer-discrepancy"),
 ]

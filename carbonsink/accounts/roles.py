@@ -20,6 +20,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "payouts.payout": "v",
         "payouts.attempt": "v",
         "payouts.statementrow": "v",
+        "payouts.alert": "v",
         "purchases.order": "v",
         "purchases.payment": "v",
         "purchases.refund": "v",

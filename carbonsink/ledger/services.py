@@ -94,6 +94,11 @@ def balance_of_entry(reference: str, kind: Account.Kind) -> int:
     return lines.aggregate(fen=Sum("fen", default=0))["fen"]
 
 
+def known_references(references: Iterable[str]) -> set[str]:
+    """Those of the references that have an entry in the books."""
+    return set(Entry.objects.filter(reference__in=list(references)).values_list("reference", flat=True))
+
+
 def unsettled(lines: models.QuerySet[Line]) -> models.QuerySet[Line]:
     """Those of the lines that no payout has taken."""
     return lines.filter(settlement__isnull=True)

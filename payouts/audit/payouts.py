@@ -50,4 +50,12 @@ CHECKS = {
         SELECT p.out_no FROM payouts_payout p
          WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day' AND NOT EXISTS (
                SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')""",
+    # The watch raises them after 15 minutes; it may itself be a little late.
+    "payouts that nobody knows about for 20 minutes, and no alert says so": """
+        SELECT p.out_no FROM payouts_payout p
+         WHERE p.state IN ('sending', 'unknown') AND EXISTS (
+               SELECT FROM carbonsink_statechange c WHERE c.thing = 'payouts.payout' AND c.object_id = p.id
+                  AND c.to_state = 'sending' AND c.at < now() - interval '20 minutes')
+           AND NOT EXISTS (SELECT FROM payouts_alert a
+                            WHERE a.kind = 'unanswered' AND a.about = p.out_no AND a.state = 'open')""",
 }

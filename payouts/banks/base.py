@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 
 class BankError(Exception):
@@ -158,3 +158,11 @@ class FileBank(Bank, Protocol):
 
     def read(self, name: str, content: bytes) -> Page:
         """What stands in a file from the bank. DomainError when it cannot be read as a whole."""
+
+
+@runtime_checkable
+class TellsBalance(Protocol):
+    """A bank that can also be asked for the balance of a day that is over."""
+
+    def closing_fen(self, day: date) -> int | None:
+        """Fen on the supervised account at the end of the day; None when the bank does not say. Raises BankError."""

@@ -3,6 +3,7 @@
 from payouts.models.accounts import BankAccount
 from payouts.models.alerts import Alert
 from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
+from payouts.models.reconciliation import Discrepancy, Reconciliation
 from payouts.models.statements import BankReport, StatementCursor, StatementRow
 from payouts.models.transfers import Approval, Attempt, Batch, Download, Payout, Run
 
@@ -15,9 +16,11 @@ __all__ = [
     "Batch",
     "DailyStatement",
     "DailyTree",
+    "Discrepancy",
     "Download",
     "Payout",
     "PublishedEntry",
+    "Reconciliation",
     "Run",
     "StatementCursor",
     "StatementRow",

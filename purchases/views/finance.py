@@ -1,7 +1,6 @@
 """Finance's own pages: bank transfers, money to be sent back by hand, and what the gateways' bills say otherwise."""
 
 import re
-from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -71,7 +70,7 @@ def transfers(request: HttpRequest) -> HttpResponse:
         "waiting_count": waiting.count(),
         "files": BankFile.objects.select_related("sent_by").order_by("-pk")[:5],
     }
-    return render(request, "finance/transfers.html", {**context, **_counts()}, status=status)
+    return render(request, "finance/transfers.html", context, status=status)
 
 
 def _told(outcome: Outcome) -> str:
@@ -86,8 +85,8 @@ def _told(outcome: Outcome) -> str:
     return ", ".join(parts) + "."
 
 
-def _counts() -> dict[str, Any]:
-    """What waits on each of the pages."""
+def what_waits() -> dict[str, int]:
+    """How much waits on each of the pages; their navigation asks for it."""
     return {
         "transfers_waiting": Transfer.objects.filter(state=Transfer.State.WAITING).count(),
         "returns_waiting": sum(
@@ -113,7 +112,7 @@ def _transfer_page(request: HttpRequest, found: Transfer, trouble: str = "", sta
         "form": AnswerForm(),
         "back_form": ReasonForm(prefix="back"),
     }
-    return render(request, "finance/transfer.html", {**context, **_counts()}, status=status)
+    return render(request, "finance/transfer.html", context, status=status)
 
 
 @role_required(FINANCE)
@@ -165,7 +164,7 @@ def returns(request: HttpRequest) -> HttpResponse:
         for one in sent_by_hand.to_send()[:SHOWN]
     ]
     context = {"to_send": owed, "refused": sent_by_hand.refused()[:SHOWN], "to_confirm": sent_by_hand.to_confirm()}
-    return render(request, "finance/returns.html", {**context, **_counts()})
+    return render(request, "finance/returns.html", context)
 
 
 @role_required(FINANCE)
@@ -218,7 +217,7 @@ def differences(request: HttpRequest) -> HttpResponse:
         "answered": rows.filter(state=Difference.State.ANSWERED).order_by("-pk")[:10],
         "compared": bills.last_compared(),
     }
-    return render(request, "finance/differences.html", {**context, **_counts()})
+    return render(request, "finance/differences.html", context)
 
 
 @role_required(FINANCE)

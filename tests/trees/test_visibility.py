@@ -42,7 +42,12 @@ ELSEWHERE |= dict.fromkeys(
     ),
     "tests/payouts/test_run_pages.py",
 )  # fmt: skip
+ELSEWHERE |= dict.fromkeys(
     ("payouts:finance-download-batch", "payouts:finance-batch-delivered"), "tests/payouts/test_file_pages.py"
+)
+ELSEWHERE |= {"payouts:answer-alert": "tests/payouts/test_alerts.py"}
+ELSEWHERE |= dict.fromkeys(
+    ["payouts:reconciliation-day", "payouts:answer-discrepancy"], "tests/payouts/test_differing_days.py"
 )
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
 # household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
@@ -83,6 +88,8 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET payouts:finance-waiting": ("finance/waiting/", {FINANCE}, "own"),
     "GET payouts:finance-files": ("finance/files/", {FINANCE}, "own"),
     "POST payouts:finance-files": ("finance/files/", {FINANCE}, "own"),
+    "GET payouts:alerts": ("finance/alerts/", {FINANCE}, "own"),
+    "GET payouts:reconciliation": ("finance/reconciliation/", {FINANCE}, "own"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
     "GET payouts:follow": ("finance/follow/", {FINANCE}, "drawn"),
 }

@@ -20,6 +20,8 @@ that number.
 GET /v1/statements?account=&date=&after=&limit= answers `{"rows", "next_after"}` in the order of serials;
 `next_after` is null on the last page. A return (退票) is a credit that bears the transfer's `out_no`.
 
+GET /v1/balances?account=&date= answers `{"account", "date", "fen"}`: the balance when that day ended.
+
 With `--exchange DIR` it is a front-end machine 前置机 too: it takes pain.001.001.09 (`*.xml`) and bulk payments 代发
 (`*.csv`) from `DIR/out`, lays them into `DIR/taken`, and writes pain.002 or result files and camt.053 into `DIR/in`
 (`bank/exchange.py`); the transfers are in the same book.

@@ -81,6 +81,23 @@ def statement() -> dict[str, Any]:
     return {"rows": rows, "next_after": rows[-1]["serial"] if len(found) > limit else None}
 
 
+@api.get("/balances")
+@endpoint("balance")
+def closing_balance() -> dict[str, Any]:
+    """The balance when a day ended: all that was booked before, whatever its serial."""
+    if request.args.get("account") != keys.ESCROW_ACCOUNT:
+        raise RefusalError(403, "ACCOUNT_NOT_YOURS", "You may read your escrow account only.")
+    end = _bounds(request.args.get("date"))[1]
+    query = (
+        "SELECT COALESCE(SUM(CASE direction WHEN 'credit' THEN fen ELSE -fen END), 0) FROM movements"
+        " WHERE account = ? AND booked_at < ?"
+    )
+    with teller().store.transaction() as db:
+        book.complete_due(db, time.time())
+        fen = int(db.execute(query, (keys.ESCROW_ACCOUNT, end)).fetchone()[0])
+    return {"account": keys.ESCROW_ACCOUNT, "date": request.args.get("date"), "fen": fen}
+
+
 def movement_view(row: Any) -> dict[str, Any]:
     """A movement as the statement shows it."""
     view = dict(row) | {"booked_at": china_time(row["booked_at"])}

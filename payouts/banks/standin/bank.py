@@ -92,6 +92,13 @@ class StandinBank:
             rows += page
         return rows
 
+    def closing_fen(self, day: date) -> int | None:
+        query = urlencode({"account": settings.STANDIN_BANK_ESCROW_ACCOUNT, "date": day.isoformat()})
+        status, answer = self._call("GET", f"/v1/balances?{query}")
+        if status != 200:
+            raise BankError("unknown", str(answer["code"]))
+        return int(answer["fen"])
+
     def _rows(self, **where: str) -> list[Movement]:
         query = urlencode({"account": settings.STANDIN_BANK_ESCROW_ACCOUNT, "limit": 500, **where})
         status, answer = self._call("GET", f"/v1/statements?{query}")

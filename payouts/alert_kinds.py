@@ -1,0 +1,125 @@
+"""What each kind of alert means and asks for, in plain words, and where its thing is found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Words for people. `by_itself`: it closes once its thing is well again, and no answer can close it before."""
+
+    title: Any
+    meaning: Any
+    to_do: Any
+    by_itself: bool = True
+    link: Callable[[str], str] | None = None
+
+
+def _records(page: str, **where: str) -> Callable[[str], str]:
+    """The list of records of a kind, narrowed to what the alert is about unless `where` says how else."""
+    return lambda about: f"{reverse(f'admin:{page}_changelist')}?{urlencode(where or {'q': about})}"
+
+
+def _page(name: str, *, with_about: bool = False) -> Callable[[str], str]:
+    return lambda about: reverse(name, args=[about] if with_about else [])
+
+
+_PAYOUT = _records("payouts_payout")
+_ASK = _("Call the bank with the payout's number. Do not pay it any other way: it may have gone.")
+
+KINDS = {
+    "unanswered": Kind(
+        _("The bank does not say what became of a payout"),
+        _("It was handed to the bank, and for more than 15 minutes nobody knows whether it has gone."),
+        _ASK,
+        link=_PAYOUT,
+    ),
+    "account_tampered": Kind(
+        _("A household's account is not the one that was entered"),
+        _("The stored account does not fit its seal: somebody or something changed it outside the platform."),
+        _("Find out who changed the database. Cancel the payout, and have the account entered and approved anew."),
+        link=_PAYOUT,
+    ),
+    "content_changed": Kind(
+        _("A payout would be sent again with another content"),
+        _("What would go to the bank now is not what was sent under this number before, so nothing is sent."),
+        _ASK,
+        link=_PAYOUT,
+    ),
+    "bank_forgot": Kind(
+        _("The bank does not know a payout that it had accepted"),
+        _("It accepted the payout, and now says that it has never heard of the number. Nothing is sent again."),
+        _ASK,
+        link=_PAYOUT,
+    ),
+    "bank_stranger": Kind(
+        _("The bank tells of a transfer that is not ours"),
+        _("Its report names a number that no payout bears."),
+        _("Ask the bank what it is, and write down what it said."),
+        by_itself=False,
+    ),
+    "batch_refused": Kind(
+        _("The bank refused a whole file"),
+        _("None of the payouts of the file has gone."),
+        _("Read the bank's reason, put right what it names, and write down what was done."),
+        by_itself=False,
+    ),
+    "statement_unexplained": Kind(
+        _("A row of the statement that nobody can explain"),
+        _("Money came or went on the supervised account, and nothing we know fits it. Until it is explained nothing"
+          " is paid out."),
+        _("Ask the bank or whoever paid. Then explain the row on the page of its day."),
+        link=_records("payouts_statementrow", kind__exact="suspense"),
+    ),
+    "reconciliation": Kind(
+        _("A day's books, bills and statement do not agree"),
+        _("Something differs that nothing known explains. Until a person has answered, nothing is paid out."),
+        _("Open the day, look at each difference, and write down what you found out."),
+        link=_page("payouts:reconciliation-day", with_about=True),
+    ),
+    "settlement_overdue": Kind(
+        _("A payment service has not settled in time"),
+        _("Buyers paid, and the money is not on the supervised account although its days are over."),
+        _("Ask the payment service for the settlement. It closes by itself once the money has come."),
+        link=_page("payouts:reconciliation"),
+    ),
+    "refund_unanswered": Kind(
+        _("Nobody knows whether a refund has arrived"),
+        _("It was sent to the payment service, which for more than 15 minutes has not said what became of it."),
+        _("Look the number up on the payment service's own pages. It is asked for again and again."),
+        link=_page("purchases:finance-returns"),
+    ),
+    "refund_refused": Kind(
+        _("A payment service refuses a refund"),
+        _("The buyer still waits for the money. It is tried again every few minutes."),
+        _("See whether there is enough on the merchant's account, or take the refund over and send it at the bank."),
+        link=_page("purchases:finance-returns"),
+    ),
+    "capture_without_trees": Kind(
+        _("A buyer has paid, and has neither trees nor the money back"),
+        _("The payment came after the order had ended, more than 10 minutes ago."),
+        _("Tell whoever runs the platform that its background work stands still."),
+        link=_records("purchases_payment"),
+    ),
+    "case": Kind(
+        _("A household says that something is wrong"),
+        _("It looked at its page and said that money has not arrived or that a tree is not its own."),
+        _("Open the case and speak with the household."),
+    ),
+}  # fmt: skip
+OTHER = Kind(
+    _("Something must be looked at"),
+    _("The text says what."),
+    _("Find out what it is about, and write it down."),
+    by_itself=False,
+)
+
+
+def kind_of(name: str) -> Kind:
+    """What is known of a kind of alert."""
+    return KINDS.get(name, OTHER)

@@ -1,0 +1,228 @@
+"""Reconciliation, three ways every day: ledger, gateways' bills, bank's statement.
+
+What agrees is matched; what differs is of a known kind with its age, or unexplained: then an alert stops the runs until
+a person has answered. A day may be compared as often as one likes; what is well again closes by itself.
+"""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Min, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
+from carbonsink.locks import only_one
+from carbonsink.states import move, move_many
+from payouts import alerts, statements
+from payouts.models import Discrepancy, Reconciliation, StatementRow
+from payouts.reconciliation import gateways, statement
+from payouts.reconciliation.found import Found, Look
+from payouts.reconciliation.statement import Told
+from purchases.models import Difference, Payment
+
+Kind, State = Discrepancy.Kind, Discrepancy.State
+
+# So many days back what differs is looked at again, and missed days are made up for.
+LOOKS_BACK_DAYS = 31
+# The last ones anyway: bills and statements come late.
+ALWAYS_AGAIN_DAYS = 3
+# What is true of the newest day alone, and told anew with the next one.
+STANDING = [Kind.SETTLEMENT, Kind.SETTLEMENT_OVERDUE, Kind.SWEPT_EARLY, Kind.SETTLED_TOO_MUCH]
+
+
+class Heard(NamedTuple):
+    """What the outside says of a day."""
+
+    banks: list[Told]
+    fees: gateways.Fees
+
+
+def reconcile(day: date) -> Reconciliation | None:
+    """Compares a day that is over, and keeps what differs; None when somebody else is at it.
+
+    Rows that the bank has put in afterwards are booked. Raises DomainError("not_over") for today and later, BankError
+    when a bank does not answer: nothing is kept then but what was booked.
+    """
+    _check_over(day)
+    with only_one("payouts.reconcile") as mine:
+        if not mine:
+            return None
+        late: list[Found] = []
+        banks = []
+        for code in statement.codes(day):
+            statements.import_statement(code)
+            told = statement.ask(code, day)
+            late += statement.book_late(told)
+            banks.append(told)
+        heard = Heard(banks, gateways.book_missed_fees(day))
+        with transaction.atomic():
+            look = _look(day, heard)
+            return _keep(day, look, late)
+
+
+def look_at(day: date) -> Look:
+    """Compares a day and writes nothing. Raises what `reconcile` raises."""
+    _check_over(day)
+    banks = [statement.ask(code, day) for code in statement.codes(day)]
+    return _look(day, Heard(banks, gateways.read_fees(day)), unbooked=True)
+
+
+def _check_over(day: date) -> None:
+    if day >= timezone.localdate():
+        raise DomainError("not_over", _("This day is not over yet. Reconcile it tomorrow."))
+
+
+def _look(day: date, heard: Heard, *, unbooked: bool = False) -> Look:
+    look = Look()
+    gateways.compare(look, day)
+    gateways.compare_fees(look, day, heard.fees)
+    if _is_newest(day):
+        gateways.settlements(look, day, heard.fees)
+    for told in heard.banks:
+        late = statement.found_late(told.code, statement.late(told)) if unbooked else []
+        look.found += late
+        statement.compare(look, told, day, unbooked_fen=sum(one.delta_fen for one in late))
+    return look
+
+
+def _is_newest(day: date) -> bool:
+    return not Reconciliation.objects.filter(day__gt=day).exists()
+
+
+def _keep(day: date, look: Look, late: Iterable[Found]) -> Reconciliation:
+    """Opens what is new, changes what has changed, and ends what agrees by now. What was explained stays so."""
+    made = Reconciliation.objects.get_or_create(day=day)[0]
+    made = Reconciliation.objects.select_for_update().get(pk=made.pk)
+    was_open = {(one.kind, one.reference): one for one in made.discrepancies.filter(state=State.OPEN)}
+    for one in look.found:
+        former = was_open.pop((one.kind, one.reference), None)
+        if former is not None:
+            _change(former, one)
+        elif not _was_explained(made, one):
+            _open(made, one)
+    gone = [one.pk for one in was_open.values()]
+    move_many(Discrepancy.objects.filter(pk__in=gone), State.RESOLVED, reason="agrees meanwhile")
+    for one in late:
+        move(_open(made, one), State.RESOLVED, reason="booked when it was found")
+    made.sums, made.rows, made.compared_at = look.sums, look.rows, timezone.now()
+    made.save(update_fields=["sums", "rows", "compared_at"])
+    if _is_newest(day):
+        _carry_on(made, look)
+    conclude(made)
+    return made
+
+
+def _open(made: Reconciliation, one: Found) -> Discrepancy:
+    return made.discrepancies.create(
+        kind=one.kind,
+        reference=one.reference,
+        ours_fen=one.ours_fen,
+        theirs_fen=one.theirs_fen,
+        unexplained=one.unexplained,
+        since=one.since,
+    )
+
+
+def _change(former: Discrepancy, one: Found) -> None:
+    now = (one.ours_fen, one.theirs_fen, one.unexplained, one.since)
+    if (former.ours_fen, former.theirs_fen, former.unexplained, former.since) != now:
+        former.ours_fen, former.theirs_fen, former.unexplained, former.since = now
+        former.save(update_fields=["ours_fen", "theirs_fen", "unexplained", "since"])
+
+
+def _was_explained(made: Reconciliation, one: Found) -> bool:
+    same = {"kind": one.kind, "reference": one.reference, "ours_fen": one.ours_fen, "theirs_fen": one.theirs_fen}
+    return made.discrepancies.filter(state=State.EXPLAINED, **same).exists()
+
+
+def _carry_on(made: Reconciliation, look: Look) -> None:
+    """What is not settled yet is told with the newest day, and no more with the days before."""
+    former = Discrepancy.objects.filter(state=State.OPEN, kind__in=STANDING, reconciliation__day__lt=made.day)
+    days = set(former.values_list("reconciliation", flat=True))
+    move_many(former, State.RESOLVED, reason=f"carried on to {made.day}")
+    for earlier in Reconciliation.objects.filter(pk__in=days):
+        conclude(earlier)
+    overdue = {one.reference.partition(":")[0]: one for one in look.found if one.kind == Kind.SETTLEMENT_OVERDUE}
+    for alert in alerts.open_alerts().filter(kind="settlement_overdue"):
+        if alert.about not in overdue:
+            alerts.close_alerts("settlement_overdue", alert.about, reason="settled meanwhile")
+    for code, one in overdue.items():
+        text = _("%(gateway)s has not settled since %(day)s.") % {"gateway": code, "day": timezone.localdate(one.since)}
+        alerts.raise_alert("settlement_overdue", code, text)
+
+
+def open_differences(day: date) -> QuerySet[Difference]:
+    """Lines of the day's bills that differ and that nobody has answered."""
+    return Difference.objects.filter(bill__day=day, state=Difference.State.OPEN).select_related("bill")
+
+
+def conclude(made: Reconciliation) -> None:
+    """Says how a day stands. While something is unexplained an alert stops the runs."""
+    left = made.discrepancies.filter(state=State.OPEN)
+    unexplained = left.filter(unexplained=True).count() + open_differences(made.day).count()
+    state = Reconciliation.State.DIFFERS if left.exists() else Reconciliation.State.MATCHED
+    if unexplained:
+        state = Reconciliation.State.UNEXPLAINED
+        text = ngettext("%(count)s thing is unexplained.", "%(count)s things are unexplained.", unexplained)
+        alerts.raise_alert("reconciliation", str(made.day), text % {"count": unexplained}, stops=True)
+    else:
+        alerts.close_alerts("reconciliation", str(made.day), reason="nothing is unexplained any more")
+    if made.state != state:
+        move(made, state)
+
+
+def conclude_days_of(difference_ids: list[int], _to: str = "") -> None:
+    """Says anew how the days stand whose bills' differences have ended."""
+    days = Difference.objects.filter(pk__in=difference_ids).values("bill__day")
+    for made in Reconciliation.objects.filter(day__in=days):
+        conclude(made)
+
+
+@transaction.atomic
+def answer(discrepancy: Discrepancy, *, text: str, by: User) -> None:
+    """Ends an unexplained difference with what a person found out; a row in suspense is booked as explained too.
+
+    Raises DomainError: "no_answer" without a text, "closes_by_itself" for one of a known kind.
+    """
+    text = text.replace("\0", "").strip()[:200]
+    if not text:
+        raise DomainError("no_answer", _("Write what you found out."))
+    if not discrepancy.unexplained:
+        raise DomainError("closes_by_itself", _("This closes by itself once its cause is gone."), status=409)
+    if discrepancy.kind == Kind.ROW_UNEXPLAINED and discrepancy.state == State.OPEN:
+        code, _colon, serial = discrepancy.reference.partition(":")
+        statements.explain(StatementRow.objects.get(bank=code, serial=serial), by=by, reason=text)
+    move(discrepancy, State.EXPLAINED, by=by, reason=text, answer=text, explained_by=by)
+    conclude(Reconciliation.objects.get(pk=discrepancy.reconciliation_id))
+
+
+def due_days() -> list[date]:
+    """The days to be compared now, oldest first: those that were missed, those that differ, and the last ones."""
+    yesterday = timezone.localdate() - timedelta(days=1)
+    oldest = yesterday - timedelta(days=LOOKS_BACK_DAYS)
+    known = Reconciliation.objects.filter(day__gte=oldest, day__lte=yesterday)
+    matched = set(known.filter(state=Reconciliation.State.MATCHED).values_list("day", flat=True))
+    matched -= {yesterday - timedelta(days=back) for back in range(ALWAYS_AGAIN_DAYS)}
+    begun = _first_day()
+    if begun is None:
+        return []
+    first = max(oldest, begun)
+    return [
+        day for back in range((yesterday - first).days, -1, -1) if (day := yesterday - timedelta(back)) not in matched
+    ]
+
+
+def _first_day() -> date | None:
+    """The day of the first money, or of the first comparison."""
+    first = Reconciliation.objects.aggregate(day=Min("day"))["day"]
+    moments = [
+        StatementRow.objects.aggregate(at=Min("booked_at"))["at"],
+        Payment.objects.aggregate(at=Min("captured_at"))["at"],
+    ]
+    days = [timezone.localdate(at) for at in moments if at is not None] + ([first] if first else [])
+    return min(days, default=None)

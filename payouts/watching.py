@@ -1,0 +1,69 @@
+"""Watching for what takes too long: each time anew, so that what is well again closes by itself."""
+
+from collections.abc import Iterator
+
+from django.db import connection
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink.money import yuan
+from payouts import alerts, sending
+from payouts.models import Alert, Payout
+
+# {kind: query of what such an alert is about, and further values of its text}. The moment counts, not the database's
+# clock: the platform's own clock is the one that writes it.
+WATCHES = {
+    "unanswered": """
+        SELECT p.out_no, p.fen FROM payouts_payout p
+         WHERE p.state IN ('sending', 'unknown') AND EXISTS (
+               SELECT FROM carbonsink_statechange c WHERE c.thing = 'payouts.payout' AND c.object_id = p.id
+                  AND c.to_state = 'sending' AND c.at < %(now)s - interval '15 minutes')""",
+    "refund_unanswered": """
+        SELECT r.number, r.fen FROM purchases_refund r
+         WHERE r.state IN ('sending', 'unknown') AND r.created_at < %(now)s - interval '15 minutes'""",
+    "refund_refused": """
+        SELECT r.number, r.fen FROM purchases_refund r
+         WHERE r.state = 'failed' AND r.created_at < %(now)s - interval '15 minutes'""",
+    "capture_without_trees": """
+        SELECT p.reference, p.captured_fen FROM purchases_order o JOIN purchases_payment p ON p.order_id = o.id
+         WHERE o.state IN ('expired', 'cancelled', 'short') AND p.state = 'captured'
+           AND p.captured_fen = o.total_fen AND p.captured_at < %(now)s - interval '10 minutes'
+           AND NOT EXISTS (SELECT FROM purchases_refund r WHERE r.payment_id = p.id)""",
+}
+# Alerts that sending raises, about a payout's number.
+OF_SENDING = ["account_tampered", "content_changed", "bank_forgot"]
+
+
+def watch() -> None:
+    """Raises an alert for each thing that takes too long, and closes those whose thing is well again."""
+    for kind, query in WATCHES.items():
+        found = dict(_rows(query))
+        for about, text in found.items():
+            alerts.raise_alert(kind, about, text)
+        _close_all_but(kind, set(found))
+    for kind in OF_SENDING:
+        _close_all_but(kind, {payout.out_no for payout in _still_in_trouble(kind)})
+
+
+def _rows(query: str) -> Iterator[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"now": timezone.now()})
+        for about, fen in cursor.fetchall():
+            yield about, _("%(yuan)s yuan, number %(number)s.") % {"yuan": yuan(fen), "number": about}
+
+
+def _close_all_but(kind: str, abouts: set[str]) -> None:
+    for alert in Alert.objects.filter(kind=kind, state=Alert.State.OPEN):
+        if alert.about not in abouts:
+            alerts.close_alerts(kind, alert.about, reason="well again")
+
+
+def _still_in_trouble(kind: str) -> list[Payout]:
+    """Payouts with an open alert of sending, which are not at their end and not on their way again."""
+    numbers = Alert.objects.filter(kind=kind, state=Alert.State.OPEN).values("about")
+    open_ones = Payout.objects.filter(out_no__in=numbers, state__in=[Payout.State.APPROVED, *sending.OPEN])
+    if kind == "account_tampered":
+        return [payout for payout in open_ones.select_related("account") if not payout.account.is_sealed]
+    if kind == "content_changed":
+        return [payout for payout in open_ones if not sending.is_live(payout)]
+    return list(open_ones.filter(state=Payout.State.UNKNOWN))
