@@ -17,7 +17,7 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
-from carbonsink.states import move
+from carbonsink.states import move, move_many
 from payouts import alerts
 from payouts.accounts import bounce_account
 from payouts.banks import bank, by_file
@@ -27,6 +27,7 @@ from purchases.proceeds import arrived_reference, reversed_reference
 
 log = structlog.get_logger(__name__)
 
+ASK_AT_ONCE = 500
 OPEN = [Payout.State.SENDING, Payout.State.ACCEPTED, Payout.State.UNKNOWN]
 # After this a caller that left an attempt in `sending` is dead: its time-out is over long since.
 CALLER_LIVES = timedelta(seconds=4 * settings.OUTSIDE_TIMEOUT_SECONDS)
@@ -79,12 +80,16 @@ def _begin(payout_id: int) -> Attempt | None:
         if not account.is_sealed:
             alerts.raise_alert("account_tampered", payout.out_no, _("The account does not fit its seal; not sent."))
             return None
-        if account.state != BankAccount.State.APPROVED or not account.usable_from <= timezone.now():  # type: ignore[operator]
+        if account.state != BankAccount.State.APPROVED:
             _end(
                 payout,
                 Payout.State.CANCELLED if first else Payout.State.FAILED,
                 reason="the account has changed",
             )
+            return None
+        if account.usable_from > timezone.now():  # type: ignore[operator]
+            # It could be used when the payout was written: our clock has gone back since. Wait for it.
+            log.error("account_not_usable_yet", out_no=payout.out_no, account=account.pk)
             return None
         content = hashlib.sha256(bank(payout.bank).frozen(instruction_of(payout))).hexdigest()
         if first:
@@ -103,12 +108,12 @@ def is_live(payout: Payout) -> bool:
 def _record_error(attempt: Attempt, error: BankError) -> None:
     """Refused: failed for good. Never reached the bank: the sweeper sends it again. Else unknown."""
     if error.outcome == "refused":
-        refused = TransferReport(
+        report = TransferReport(
             attempt.payout.out_no, "failed", reason=error.code, account_at_fault=error.account_at_fault
         )
-        record(attempt.payout_id, refused)
+        record(attempt.payout_id, report, refused=attempt)
     elif error.outcome == "unsent":
-        move(attempt, Attempt.State.UNSENT, reason=error.code)
+        move_many(Attempt.objects.filter(pk=attempt.pk), Attempt.State.UNSENT, reason=error.code)
     else:
         mark_unknown(attempt.payout_id, reason=error.code)
 
@@ -125,13 +130,18 @@ def mark_unknown(payout_id: int, *, reason: str) -> None:
 
 
 @transaction.atomic
-def record(payout_id: int, report: TransferReport) -> None:
-    """Writes what the bank says of a payout: states and ledger in one transaction. Old news changes nothing."""
+def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = None) -> None:
+    """Writes what the bank says of a payout: states and ledger in one transaction. Old news changes nothing.
+
+    `refused`: it is about this attempt alone. When it was given up and sent again, nothing follows for the second one.
+    """
     payout = Payout.objects.select_for_update().get(pk=payout_id)
     state = Payout.State.SUCCEEDED if report.state == "returned" else Payout.State(report.state)
     if payout.state not in OPEN or payout.state == state:
         return
     attempt = payout.attempts.latest("pk")
+    if refused is not None and attempt.pk != refused.pk:
+        return
     move(attempt, state, reason=report.reason)
     if state == Payout.State.ACCEPTED:
         move(payout, state, bank_reference=report.bank_reference)
@@ -213,10 +223,13 @@ def to_send() -> list[int]:
 
 
 def to_ask() -> list[Payout]:
-    """Payouts whose turn it is to be asked about, or to be sent again because they never reached the bank."""
+    """Payouts whose turn it is to be asked about, or to be sent again because they never reached the bank.
+
+    Some of them, drawn by lot: those that the bank never settles must not stand before all others for ever.
+    """
     now = timezone.now()
-    rows = Payout.objects.filter(state__in=OPEN).exclude(bank__in=by_file()).order_by("created_at", "pk")
-    return [row for row in rows.prefetch_related("attempts")[:500] if _is_due(row, now)]
+    rows = Payout.objects.filter(state__in=OPEN).exclude(bank__in=by_file()).order_by("?")
+    return [row for row in rows.prefetch_related("attempts")[:ASK_AT_ONCE] if _is_due(row, now)]
 
 
 def _is_due(payout: Payout, now: datetime) -> bool:

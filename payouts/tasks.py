@@ -11,8 +11,10 @@ from payouts import alerts, batches, daily, reconciliation, runs, sending, state
 from payouts.banks import by_file, file_bank
 from payouts.banks.base import BankError
 from payouts.models import Payout
-from purchases.sweeping import each
+from purchases.sweeping import each, in_time
 
+# A silent bank costs each call its whole time-out: neither sending nor asking may keep the other waiting for long.
+SWEEP_PATIENCE_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
@@ -41,8 +43,8 @@ def sweep() -> None:
         each(_that_say_something(), read_statement)
         each(by_file(), batches.send_approved)
         batches.raise_silent()
-        each(sending.to_send(), sending.send_payout)
-        each(sending.to_ask(), ask)
+        each(in_time(sending.to_send(), SWEEP_PATIENCE_SECONDS), sending.send_payout)
+        each(in_time(sending.to_ask(), SWEEP_PATIENCE_SECONDS), ask)
 
 
 @shared_task
@@ -57,6 +59,7 @@ def _that_say_something() -> list[str]:
     return list(dict.fromkeys([settings.PAYOUT_BANK, *files]))
 
 
+@shared_task
 def watch() -> None:
     """Looks for what takes too long, and tells people of what is new. One at a time."""
     with only_one("payouts.watch") as mine:

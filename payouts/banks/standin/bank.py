@@ -1,6 +1,7 @@
 """The stand-in bank of the demo and the tests: signed JSON over HTTP (the protocol is in carbonsink.standins.bank)."""
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -45,6 +46,13 @@ def answer_message(status: int, timestamp: str, nonce: str, body: bytes) -> byte
 def _text(value: Any) -> str:
     """A statement's text as it can be stored: strangers write into it, and it may hold anything."""
     return _UNFIT.sub(" ", str(value or ""))
+
+
+@functools.cache
+def _client() -> httpx.Client:
+    """One for the process, since making one loads all certificates. It keeps no connection open: one that the bank
+    closes at that moment would leave us in doubt about a request that never got there."""
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class StandinBank:
@@ -145,8 +153,8 @@ class StandinBank:
             "X-Bank-Signature": base64.b64encode(signature).decode(),
         }
         try:
-            with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
-                answer = client.request(method, settings.STANDIN_BANK_URL + path, content=body, headers=headers)
+            url, patience = settings.STANDIN_BANK_URL + path, settings.OUTSIDE_TIMEOUT_SECONDS
+            answer = _client().request(method, url, content=body, headers=headers, timeout=patience)
         except httpx.ConnectError as error:
             raise BankError("unsent", "NO_CONNECTION") from error
         except httpx.HTTPError as error:
