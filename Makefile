@@ -61,6 +61,10 @@ SCALE := 0.01
 bench: venv  ## How fast the doors are beside bare SQL and Pillow (SCALE=1 is the whole world, ARGS="--json out.json")
 	@exec $(PY) -m bench --scale $(SCALE) $(ARGS)
 
+.PHONY: chaos
+chaos: venv  ## Every fault 20 times, for real; goes on where it was stopped (ARGS="--only two_beats --times 5 --jobs 2")
+	@exec $(PY) -m tests.chaos $(ARGS)
+
 .PHONY: lint
 lint: venv  ## Style, types, templates, missing migrations
 	@failed=""; \
@@ -109,6 +113,6 @@ lock:  ## Write both lock files anew from pyproject.toml (UV_ARGS=--upgrade for 
 
 .PHONY: clean
 clean:  ## Remove venvs and caches (DATA=1: the data of the demo and of the tests too)
-	@$(if $(filter-out 0 no,$(DATA)),$(FIND_PYTHON); for data in $(DIR) .test .bench/servers; do "$$python" -m carbonsink.embedded remove --dir $$data; done;) \
+	@$(if $(filter-out 0 no,$(DATA)),$(FIND_PYTHON); for data in $(DIR) .test .bench/servers $(wildcard .chaos/*/servers); do "$$python" -m carbonsink.embedded remove --dir $$data; done; rm -rf .chaos;) \
 	rm -rf $(VENV) .venv-lock .venv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .bench test-results staticfiles; \
 	find . -name __pycache__ -type d -prune -not -path './.git/*' -exec rm -rf {} +

@@ -76,7 +76,8 @@ def _begin(payout_id: int) -> Attempt | None:
         first = payout.state == Payout.State.APPROVED
         if not first and (payout.state not in (Payout.State.SENDING, Payout.State.UNKNOWN) or is_live(payout)):
             return None
-        account = BankAccount.objects.select_for_update(no_key=True).get(pk=payout.account_id)
+        locked = BankAccount.objects.select_related("household").select_for_update(no_key=True, of=("self",))
+        payout.account = account = locked.get(pk=payout.account_id)
         if not account.is_sealed:
             alerts.raise_alert("account_tampered", payout.out_no, _("The account does not fit its seal; not sent."))
             return None

@@ -1,0 +1,28 @@
+"""Every fault once, injected for real: each play is a process of its own with servers of its own."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.__main__ import run
+from tests.chaos.names import NAMES, ONCE
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture(scope="session")
+def ground() -> Path:
+    """A folder for each worker: the servers' data are made once there and serve again."""
+    return ROOT / ".chaos" / f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ONCE])
+def test_every_fen_arrives_once_in_spite_of(name: str, ground: Path) -> None:
+    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**9))
+    sys.stdout.write(f"CHAOS_SEED={seed}\n")
+    play = run(name, seed, ground)
+    assert play["ok"], f"CHAOS_SEED={seed}: {play['error']}"
