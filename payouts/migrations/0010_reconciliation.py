@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payouts', '0005_more_guards'),
+        ('payouts', '0009_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
