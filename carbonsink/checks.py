@@ -1,6 +1,7 @@
 """System checks: what must not be started, said in one sentence each. They run before every command and server."""
 
 import re
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,7 +58,9 @@ def keys_are_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         if not settings.PAYMENT_PRODUCTS or "wechatpay.jsapi" in settings.PAYMENT_PRODUCTS:
             needed.append("WECHAT_APP_SECRET_FILE")
     if "alipay" in settings.PAYMENT_GATEWAYS:
-        needed += [name for name in dir(settings) if name.startswith("ALIPAY_")]
+        needed += [name for name in dir(settings) if re.match("ALIPAY_(?!TRANSFER_)", name)]
+    if settings.PAYOUT_BANK == "alipay":
+        needed += [name for name in dir(settings) if name.startswith("ALIPAY_TRANSFER_")]
     return [
         Error(f"{name} is not set. Set it in the environment; see .env.example.", id="carbonsink.E006")
         for name in needed
@@ -67,10 +70,27 @@ def keys_are_given(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def a_bank_pays_households(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Without a bank nothing is ever paid out."""
-    if settings.PAYOUT_BANK:
-        return []
-    return [Warning("PAYOUT_BANK is not set: households are paid by no one.", id="carbonsink.W001")]
+    """Without a bank nothing is ever paid out; and what a bank refuses for its size is owed anew each time."""
+    found: list[CheckMessage] = []
+    if not settings.PAYOUT_BANK:
+        found.append(Warning("PAYOUT_BANK is not set: households are paid by no one.", id="carbonsink.W001"))
+    if settings.PAYOUT_BANK == "alipay" and settings.PAYOUT_MINIMUM_FEN < 10:
+        found.append(
+            Error(
+                "Alipay transfers no less than 0.10 yuan. Set PAYOUT_MINIMUM_FEN to 10 or more.", id="carbonsink.E012"
+            )
+        )
+    return found
+
+
+@register(TAG)
+def days_are_days(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A day that is none would only be noticed when the statement is read."""
+    try:
+        date.fromisoformat(settings.ALIPAY_TRANSFER_SINCE or "2018-07-08")
+    except ValueError:
+        return [Error("ALIPAY_TRANSFER_SINCE must be a day such as 2026-01-31.", id="carbonsink.E013")]
+    return []
 
 
 @register(TAG)

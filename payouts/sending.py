@@ -43,6 +43,7 @@ def transfer_of(payout: Payout) -> Transfer:
         account_number=account.number,
         bank_code=account.bank_code,
         purpose="单株碳汇收益",
+        bank_name=account.bank_name,
     )
 
 
@@ -139,6 +140,10 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
     payout = Payout.objects.select_for_update().get(pk=payout_id)
     state = Payout.State.SUCCEEDED if report.state == "returned" else Payout.State(report.state)
     if payout.state not in OPEN or payout.state == state:
+        return
+    if report.fen is not None and report.fen != payout.fen:
+        text = f"The bank says that it pays {report.fen} fen, and we asked for {payout.fen}. Ask the bank."
+        alerts.raise_alert("content_changed", payout.out_no, text)
         return
     attempt = payout.attempts.latest("pk")
     if refused is not None and attempt.pk != refused.pk:

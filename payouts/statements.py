@@ -207,6 +207,8 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
     """What a row is. Only what fits exactly is more than suspense."""
     if row.fen == 0:
         return StatementRow.Kind.INFORMATION
+    if row.is_fee:
+        return StatementRow.Kind.FEE
     seen = set(payout.statement_rows.values_list("kind", flat=True)) if payout else set()
     could_leave = payout is not None and payout.state in (*sending.OPEN, Payout.State.SUCCEEDED)
     if payout and could_leave and row.fen == -payout.fen and StatementRow.Kind.PAYOUT not in seen:
@@ -234,6 +236,8 @@ def _is_known_transfer(code: str, serial: str, fen: int) -> bool:
 
 
 def _against(kind: StatementRow.Kind, row: Movement) -> Account:
+    if kind == StatementRow.Kind.FEE:
+        return ledger.account(Account.Kind.FEES)
     if kind == StatementRow.Kind.SPONSOR:
         return ledger.account(Account.Kind.SPONSOR)
     if kind == StatementRow.Kind.SETTLEMENT:

@@ -13,6 +13,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
+from . import certificates
+
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
@@ -22,6 +24,7 @@ MERCHANT_SERIAL = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
 PUBLIC_KEY_ID = "PUB_KEY_ID_0119000001092024112900326400002000"
 ALIPAY_APP_ID = "2021000000000109"
 ALIPAY_SELLER_ID = "2088000000000109"
+ALIPAY_TRANSFER_APP_ID = "2021000000000117"
 BANK_CLIENT_ID = "carbonsink"
 ESCROW_ACCOUNT = "5200188000000000018"
 COLLECTION_ACCOUNT = "5200188000000000026"
@@ -36,6 +39,11 @@ ALIPAY_APP_KEY = "alipay_app.key.pem"
 ALIPAY_APP_PUBLIC = "alipay_app.pub.pem"
 ALIPAY_KEY = "alipay.key.pem"
 ALIPAY_PUBLIC = "alipay.pub.pem"
+ALIPAY_TRANSFER_KEY = "alipay_transfer_app.key.pem"
+ALIPAY_TRANSFER_CERT = "alipay_transfer_app.cert.pem"
+ALIPAY_TRANSFER_SET = "alipay_transfer.set"
+ALIPAY_CERT = "alipay.cert.pem"
+ALIPAY_ROOT = "alipay_root.cert.pem"
 BANK_CLIENT_KEY = "bank_client.key.pem"
 BANK_CLIENT_PUBLIC = "bank_client.pub.pem"
 BANK_KEY = "bank.key.pem"
@@ -57,6 +65,7 @@ def generate(directory: Path) -> None:
     _keep_pair(directory / WECHATPAY_KEY, directory / WECHATPAY_PUBLIC, new_rsa_key)
     _keep_pair(directory / ALIPAY_APP_KEY, directory / ALIPAY_APP_PUBLIC, new_rsa_key)
     _keep_pair(directory / ALIPAY_KEY, directory / ALIPAY_PUBLIC, new_rsa_key)
+    _keep_certificates(directory)
     ed25519_key = ed25519.Ed25519PrivateKey.generate
     _keep_pair(directory / BANK_CLIENT_KEY, directory / BANK_CLIENT_PUBLIC, ed25519_key)
     _keep_pair(directory / BANK_KEY, directory / BANK_PUBLIC, ed25519_key)
@@ -89,6 +98,11 @@ def settings_for(
         "ALIPAY_SELLER_ID": ALIPAY_SELLER_ID,
         "ALIPAY_APP_KEY_FILE": str(folder / ALIPAY_APP_KEY),
         "ALIPAY_PUBLIC_KEY_FILE": str(folder / ALIPAY_PUBLIC),
+        "ALIPAY_TRANSFER_APP_ID": ALIPAY_TRANSFER_APP_ID,
+        "ALIPAY_TRANSFER_APP_KEY_FILE": str(folder / ALIPAY_TRANSFER_KEY),
+        "ALIPAY_TRANSFER_APP_CERT_FILE": str(folder / ALIPAY_TRANSFER_CERT),
+        "ALIPAY_TRANSFER_ALIPAY_CERT_FILE": str(folder / ALIPAY_CERT),
+        "ALIPAY_TRANSFER_ROOT_CERT_FILE": str(folder / ALIPAY_ROOT),
         "STANDIN_BANK_URL": bank_url,
         "STANDIN_BANK_CLIENT_ID": BANK_CLIENT_ID,
         "STANDIN_BANK_CLIENT_KEY_FILE": str(folder / BANK_CLIENT_KEY),
@@ -127,6 +141,23 @@ def load_ed25519_public(path: Path) -> ed25519.Ed25519PublicKey:
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise TypeError(f"{path} holds no Ed25519 public key.")
     return key
+
+
+def _keep_certificates(directory: Path) -> None:
+    """Alipay's roots and the certificates of both sides' keys, made together: one without the others is of no use."""
+    files = [directory / name for name in (ALIPAY_TRANSFER_KEY, ALIPAY_ROOT, ALIPAY_CERT, ALIPAY_TRANSFER_CERT)]
+    # One file that two processes at once agree on, as they do on any key.
+    together = directory / ALIPAY_TRANSFER_SET
+    if not together.exists():
+        key = new_rsa_key()
+        made = certificates.make(app=key.public_key(), alipay=load_rsa_private(directory / ALIPAY_KEY).public_key())
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _write_once(together, b"\0".join((private, made.roots, made.alipay, made.app)))
+    for path, content in zip(files, together.read_bytes().split(b"\0"), strict=True):
+        if not path.exists() or path.read_bytes() != content:
+            _private_file_beside(path, content).replace(path)
 
 
 def _keep_pair(private_path: Path, public_path: Path, make: Callable[[], PrivateKey]) -> None:

@@ -12,6 +12,9 @@ _BANKS: dict[str, type[Bank]] = {
     "pain001": Pain001Bank,
     "daifa": DaifaBank,
 }
+from payouts.banks.alipay.bank import AlipayTransfers
+
+_BANKS: dict[str, type[Bank]] = {"standin": StandinBank, "alipay": AlipayTransfers}
 
 
 def bank(code: str) -> Bank:

@@ -37,6 +37,7 @@ class Transfer:
     account_number: str
     bank_code: str
     purpose: str
+    bank_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Movement:
     remittance: str
     out_no: str
     bank_reference: str
+    # What the bank charges for its service: the sponsor's expense.
+    is_fee: bool = False
 
 
 @dataclass(frozen=True)

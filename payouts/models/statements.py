@@ -37,6 +37,7 @@ class StatementRow(models.Model):
         SPONSOR = "sponsor", _("paid in by the sponsor")
         PAYOUT = "payout", _("payout to a household")
         RETURN = "return", _("returned payout")
+        FEE = "fee", _("charged by the bank")
         SUSPENSE = "suspense", _("to be explained")
         INFORMATION = "information", _("a row without an amount")
 

@@ -212,7 +212,8 @@ def test_each_fault_of_alipay(alipay: AlipayClient, fault: str, status: int, don
 
 def test_faults_are_only_where_they_fit(alipay: AlipayClient) -> None:
     places = alipay.control("GET", "faults")["places"]
-    assert set(places) == {"query", "close", "refund", "refund_query", "bill", "bill_download", "notification"}
+    trades = {"query", "close", "refund", "refund_query", "bill", "bill_download", "notification"}
+    assert set(places) == trades | {"transfer", "transfer_query", "account_log"}
     assert "bad_signature" not in places["bill_download"]
     wrong = {"where": "bill_download", "fault": "bad_signature"}
     assert alipay.control("POST", "faults", wrong, ok=False)["code"] == "UNKNOWN_FAULT"

@@ -9,7 +9,7 @@ def test_generating_again_changes_nothing(directory: Path) -> None:
     before = {path.name: path.read_bytes() for path in directory.glob("*.pem")}
     keys.generate(directory)
     assert {path.name: path.read_bytes() for path in directory.glob("*.pem")} == before
-    assert len(before) == 12
+    assert len(before) == 16
 
 
 def test_files_are_private_and_the_apiv3_key_is_32_ascii_characters(directory: Path) -> None:

@@ -1,7 +1,6 @@
 """The one address of Alipay's open platform: pages for buyers, and methods for the merchant."""
 
 import json
-import re
 import time
 from datetime import date, datetime
 from typing import Any
@@ -15,8 +14,9 @@ from ..fields import RefusalError
 from ..merchant import yuan
 from ..standin import endpoint, sent_request
 from ..store import CHINA
-from . import bills, notifications, trades
-from .gateway import PLACES, asked, gateway, refusal, words
+from . import bills, notifications, trades, transfer_views
+from .asking import amount, content_of, text, well
+from .gateway import PLACES, asked, gateway, refusal
 
 api = Blueprint("api", __name__)
 
@@ -43,19 +43,19 @@ def page() -> Response:
 
 def _terms(parameters: dict[str, str], product_code: str) -> tuple[dict[str, str], int, float | None]:
     """What is asked for, its fen and its end."""
-    content = _content(parameters)
-    if _text(content, "product_code", ".+") != product_code:
+    content = content_of(parameters)
+    if text(content, "product_code", ".+") != product_code:
         raise refusal("ACQ.INVALID_PARAMETER", "product_code 与接口不符")
-    expiry = _text(content, "time_expire", r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}|", "")
+    expiry = text(content, "time_expire", r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}|", "")
     terms = {
-        "out_trade_no": _text(content, "out_trade_no", r"[0-9A-Za-z_]{1,64}"),
-        "subject": _text(content, "subject", r"[^/=&]{1,256}"),
+        "out_trade_no": text(content, "out_trade_no", r"[0-9A-Za-z_]{1,64}"),
+        "subject": text(content, "subject", r"[^/=&]{1,256}"),
         "time_expire": expiry,
-        "notify_url": _text(parameters, "notify_url", r"https?://[^\s]{1,248}"),
-        "return_url": _text(parameters, "return_url", r"https?://[^\s]{1,248}|", ""),
+        "notify_url": text(parameters, "notify_url", r"https?://[^\s]{1,248}"),
+        "return_url": text(parameters, "return_url", r"https?://[^\s]{1,248}|", ""),
         "product_code": product_code,
     }
-    fen = _fen(content, "total_amount")
+    fen = amount(content, "total_amount")
     moment = datetime.fromisoformat(expiry).replace(tzinfo=CHINA).timestamp() if expiry else None
     return terms | {"total_amount": yuan(fen)}, fen, moment
 
@@ -82,7 +82,7 @@ def query() -> Response:
     }
     if trade["paid_at"] is not None:
         answer["send_pay_date"] = notifications.clock(trade["paid_at"])
-    return _well(answer)
+    return well(answer)
 
 
 @endpoint("close")
@@ -90,14 +90,14 @@ def close() -> Response:
     with gateway().store.transaction() as db:
         trade = _trade(db)
         trades.close(db, trade)
-    return _well({"trade_no": trade["trade_no"], "out_trade_no": trade["out_trade_no"]})
+    return well({"trade_no": trade["trade_no"], "out_trade_no": trade["out_trade_no"]})
 
 
 @endpoint("refund")
 def refund() -> Response:
-    content = _content(asked())
-    fen, reason = _fen(content, "refund_amount"), _text(content, "refund_reason", "(?s).{0,256}", "")
-    number, now = _text(content, "out_request_no", r"[0-9A-Za-z_\-]{1,64}"), time.time()
+    content = content_of(asked())
+    fen, reason = amount(content, "refund_amount"), text(content, "refund_reason", "(?s).{0,256}", "")
+    number, now = text(content, "out_request_no", r"[0-9A-Za-z_\-]{1,64}"), time.time()
     with gateway().store.transaction() as db:
         trade = _trade(db)
         moved = trades.refund(db, trade, number, fen, reason, now)
@@ -107,18 +107,18 @@ def refund() -> Response:
         back = trades.refunded(db, trade["trade_no"])
     gateway().notifier.wake()
     numbers = {"trade_no": trade["trade_no"], "out_trade_no": trade["out_trade_no"]}
-    return _well(numbers | {"fund_change": "Y" if moved else "N", "refund_fee": yuan(back)})
+    return well(numbers | {"fund_change": "Y" if moved else "N", "refund_fee": yuan(back)})
 
 
 @endpoint("refund_query")
 def refund_query() -> Response:
-    number = _text(_content(asked()), "out_request_no", ".{1,64}")
+    number = text(content_of(asked()), "out_request_no", ".{1,64}")
     with gateway().store.transaction() as db:
         trade = _trade(db)
         found = trades.find_refund(db, trade["trade_no"], number)
     if found is None:
-        return _well({})
-    return _well(
+        return well({})
+    return well(
         {
             "trade_no": trade["trade_no"],
             "out_trade_no": trade["out_trade_no"],
@@ -132,16 +132,16 @@ def refund_query() -> Response:
 
 @endpoint("bill")
 def bill() -> Response:
-    content = _content(asked())
-    kind = _text(content, "bill_type", "trade|signcustomer")
+    content = content_of(asked())
+    kind = text(content, "bill_type", "trade|signcustomer")
     try:
-        day = date.fromisoformat(_text(content, "bill_date", ".+"))
+        day = date.fromisoformat(text(content, "bill_date", ".+"))
     except ValueError:
         raise refusal("isv.invalid-arguments", "bill_date 应为 yyyy-MM-dd", "40002") from None
     with gateway().store.transaction() as db:
         token = bills.offer(db, kind, day)
     address = f"{gateway().base_url}/downloadBillFile.resource?fileId={token}"
-    return _well({"bill_download_url": address})
+    return well({"bill_download_url": address})
 
 
 @api.get("/downloadBillFile.resource")
@@ -154,41 +154,14 @@ def bill_download() -> Response:
     return make_response(bytes(found["content"]), 200, {"Content-Type": "application/zip"})
 
 
-METHODS = dict(zip(PLACES, (query, close, refund, refund_query, bill), strict=True))
-
-
-def _well(answer: dict[str, str]) -> Response:
-    return words({"code": "10000", "msg": "Success"} | answer)
+VIEWS = (query, close, refund, refund_query, bill, transfer_views.transfer, transfer_views.transfer_query)
+METHODS = dict(zip(PLACES, (*VIEWS, transfer_views.account_log), strict=True))
 
 
 def _trade(db: Any) -> Any:
-    content = _content(asked())
-    number, trade_no = _text(content, "out_trade_no", ".{0,64}", ""), _text(content, "trade_no", ".{0,64}", "")
+    content = content_of(asked())
+    number, trade_no = text(content, "out_trade_no", ".{0,64}", ""), text(content, "trade_no", ".{0,64}", "")
     return trades.get(db, number, trade_no=trade_no)
-
-
-def _content(parameters: dict[str, str]) -> dict[str, Any]:
-    try:
-        content = json.loads(parameters.get("biz_content", ""))
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise refusal("isv.invalid-parameter", "biz_content 应为 JSON 对象", "40002")
-    return content
-
-
-def _text(data: dict[str, Any], name: str, pattern: str, default: str | None = None) -> str:
-    value = data.get(name, default)
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise refusal("ACQ.INVALID_PARAMETER", f"参数无效：{name}")
-    return value
-
-
-def _fen(data: dict[str, Any], name: str) -> int:
-    fen = int(_text(data, name, r"(0|[1-9][0-9]{0,8})\.[0-9]{2}").replace(".", ""))
-    if fen < 1:
-        raise refusal("ACQ.INVALID_PARAMETER", f"参数无效：{name}")
-    return fen
 
 
 def return_address(trade: Any) -> str:

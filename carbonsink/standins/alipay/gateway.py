@@ -4,13 +4,14 @@ import argparse
 import functools
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from flask import Response, make_response, request
 
-from .. import keys, signing
+from .. import certificates, keys, signing
 from ..channel import Channel
 from ..faults import FAULTS
 from ..fields import RefusalError
@@ -25,7 +26,12 @@ PLACES = {
     "alipay.trade.refund": "refund",
     "alipay.trade.fastpay.refund.query": "refund_query",
     "alipay.data.dataservice.bill.downloadurl.query": "bill",
+    "alipay.fund.trans.uni.transfer": "transfer",
+    "alipay.fund.trans.common.query": "transfer_query",
+    "alipay.data.bill.accountlog.query": "account_log",
 }
+# Those of the app for transfers, which is another one and signs by its certificate.
+OF_TRANSFERS = frozenset(method for method, place in PLACES.items() if place.startswith(("transfer", "account_log")))
 
 
 class Gateway(Channel):
@@ -37,6 +43,14 @@ class Gateway(Channel):
     def __init__(self, options: argparse.Namespace) -> None:
         self._own_key = keys.load_rsa_private(options.dir / keys.ALIPAY_KEY)
         self._app_key = keys.load_rsa_public(options.dir / keys.ALIPAY_APP_PUBLIC)
+        self._transfer_key = certificates.public_key(options.dir / keys.ALIPAY_TRANSFER_CERT)
+        self._certificates = {
+            "app_cert_sn": certificates.number((options.dir / keys.ALIPAY_TRANSFER_CERT).read_bytes()),
+            "alipay_root_cert_sn": certificates.root_number((options.dir / keys.ALIPAY_ROOT).read_bytes()),
+        }
+        self._own_certificate = certificates.number((options.dir / keys.ALIPAY_CERT).read_bytes())
+        self.complete_after: float = options.complete_after
+        self.transfer_fee_rate: Decimal = options.transfer_fee_rate
         super().__init__(options, Path(__file__).with_name("schema.sql"))
 
     def manner(self) -> Manner:
@@ -51,22 +65,34 @@ class Gateway(Channel):
 
     def verify(self, sent: signing.Sent) -> None:
         parameters = asked()
-        if parameters.get("app_id") != keys.ALIPAY_APP_ID:
+        app, transfers = parameters.get("app_id"), parameters.get("method", "") in OF_TRANSFERS
+        if app not in (keys.ALIPAY_APP_ID, keys.ALIPAY_TRANSFER_APP_ID):
             raise refusal("isv.invalid-app-id", "无效的AppID参数", "40002")
+        if transfers != (app == keys.ALIPAY_TRANSFER_APP_ID):
+            raise refusal("isv.insufficient-isv-permissions", "ISV权限不足", "40006")
+        if transfers and any(parameters.get(name) != value for name, value in self._certificates.items()):
+            raise refusal("isv.invalid-cert-sn", "无效的证书序列号", "40002")
+        if transfers and "biz_content" in request.args:
+            raise refusal("isv.invalid-parameter", "biz_content 应在请求体中", "40002")
         if parameters.get("sign_type") != "RSA2" or parameters.get("charset") != "utf-8":
             raise refusal("isv.invalid-signature-type", "无效的签名类型或编码", "40002")
         try:
             message = signing.alipay_message(parameters, without={"sign"})
-            signing.rsa_check(self._app_key, message, parameters.get("sign", ""))
+            signing.rsa_check(self._transfer_key if transfers else self._app_key, message, parameters.get("sign", ""))
         except signing.SignatureRefusedError as error:
             raise refusal("isv.invalid-signature", f"无效签名：{error}", "40002") from error
 
     def sign(self, response: Response, *, forged: bool = False) -> Response:
-        """The answer within an object beside its signature, over its own bytes."""
+        """The answer within an object beside its signature, over its own bytes; in certificate mode, beside the number
+        of the certificate too."""
+        certificate = ""
+        if asked().get("app_id") == keys.ALIPAY_TRANSFER_APP_ID:
+            certificate = f'"alipay_cert_sn":"{self._own_certificate}",'
         name = asked().get("method", "error").replace(".", "_") + "_response"
         content = response.get_data()
         signature = self.signature(content, forged=forged)
-        response.set_data(b'{"%s":%s,"sign":"%s"}' % (name.encode(), content, signature.encode()))
+        parts = (name.encode(), content, certificate.encode(), signature.encode())
+        response.set_data(b'{"%s":%s,%s"sign":"%s"}' % parts)
         return response
 
     def refused(self, refusal: RefusalError) -> Response:

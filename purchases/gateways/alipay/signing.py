@@ -50,17 +50,21 @@ def read_notification(body: bytes, key: RSAPublicKey) -> dict[str, str]:
     return parameters
 
 
-def read_answer(body: bytes, name: str, key: RSAPublicKey) -> dict[str, object]:
-    """The object `name` of an authentic answer; its bytes as they came are what was signed. Raises BadSignature."""
+def read_answer(body: bytes, name: str, key: RSAPublicKey, certificate: str = "") -> dict[str, object]:
+    """The object `name` of an authentic answer; its bytes as they came are what was signed. In certificate mode it
+    must name the number of the certificate that `key` is of. Raises BadSignature."""
     try:
         text = body.decode()
         parts = _top_level(text)
         found = json.loads(parts[name])
         signature = json.loads(parts["sign"])
+        named = json.loads(parts["alipay_cert_sn"]) if certificate else ""
     except (ValueError, KeyError, RecursionError) as error:
         raise BadSignature(f"not an answer with {name} and sign") from error
     if not isinstance(found, dict) or not isinstance(signature, str):
         raise BadSignature(f"not an answer with {name} and sign")
+    if named != certificate:
+        raise BadSignature(f"signed by another certificate of Alipay's: {str(named)[:64]}")
     _verify(parts[name].encode(), signature, key)
     return found
 
