@@ -74,6 +74,7 @@ class TestChecks:
             "WECHATPAY_BASE_URL": "https://api.mch.weixin.qq.com", "PUBLIC_BASE_URL": "https://sinks.example.org",
             "PAYMENT_GATEWAYS": ["wechatpay", "alipay"], "ALLOWED_HOSTS": ["sinks.example.org"], "CERTIFICATE_KEY_FILE": "key.pem",
             "EMAIL_HOST": "mail.example.org", "SMS_PROVIDER": "given", "MESSAGES_FOLDER": "",
+            "ALIPAY_TRANSFER_SINCE": "2026-01-01",
         }.items():  # fmt: skip
             setattr(settings, name, value)
         for name in dir(django_settings):
@@ -116,6 +117,7 @@ class TestChecks:
             ("CERTIFICATE_KEY_FILE", "", "E006"),
             ("WECHATPAY_MCHID", "", "E006"),
             ("WECHATPAY_PUBLIC_KEY_FILE", "", "E006"),
+            ("ALIPAY_TRANSFER_SINCE", "yesterday", "E013"),
             ("MESSAGES_FOLDER", "mail", "E009"),
             ("SMS_PROVIDER", "folder", "E009"),
             ("FIELD_ENCRYPTION_KEYS", ["short"], "E007"),
@@ -131,6 +133,24 @@ class TestChecks:
         assert self.found() == {f"carbonsink.{error}"}
         with pytest.raises(SystemCheckError, match=error):
             call_command("check")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "error"),
+        [
+            ("ALIPAY_TRANSFER_APP_ID", "", "E006"),
+            ("ALIPAY_TRANSFER_ROOT_CERT_FILE", "", "E006"),
+            ("ALIPAY_TRANSFER_SINCE", "", "E006"),
+            ("ALIPAY_GATEWAY_URL", "http://127.0.0.1:1/gateway.do", "E009"),
+            ("PAYOUT_MINIMUM_FEN", 9, "E012"),
+        ],
+    )
+    def test_payouts_by_alipay_want_all_of_theirs(self, settings: Any, name: str, value: Any, error: str) -> None:
+        settings.PAYOUT_BANK, settings.PAYOUT_MINIMUM_FEN = "alipay", 10
+        assert self.found() == set()
+        setattr(settings, name, value)
+        assert self.found() == {f"carbonsink.{error}"}
+        settings.PAYOUT_BANK = "ccb"
+        assert self.found() == ({f"carbonsink.{error}"} if error == "E009" else set())
 
     def test_what_production_refuses_a_demo_may_do(self, settings: Any) -> None:
         settings.IS_PRODUCTION = False
