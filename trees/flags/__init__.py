@@ -8,7 +8,7 @@ what is said of a household by a person with a note.
 from trees.flags.looking import Looked, look_at_trees
 from trees.flags.raising import raise_flag
 from trees.flags.sentences import explain
-from trees.flags.settling import open_flags, settle, settle_household
+from trees.flags.settling import open_flags, settle, settle_claim, settle_household
 from trees.flags.sharing import look_at_households, raise_reused_id, raise_shared
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "raise_reused_id",
     "raise_shared",
     "settle",
+    "settle_claim",
     "settle_household",
 ]

@@ -123,6 +123,12 @@ def _shared_id(flag: Flag) -> str:
     }
 
 
+def _not_mine(flag: Flag) -> str:
+    return _("Somebody with the household's PIN said so on its page (case %(case)s). Ask the household.") % {
+        "case": flag.evidence["case"]
+    }
+
+
 def _same_photo(flag: Flag) -> str:
     return _("The file is the same as that of tree %(number)s.") % {"number": _number(flag)}
 
@@ -165,4 +171,5 @@ SENTENCES: dict[str, Callable[[Flag], str]] = {
     Flag.Kind.SHARED_PHONE: _shared_phone,
     Flag.Kind.SHARED_ACCOUNT: _shared_account,
     Flag.Kind.SHARED_ID: _shared_id,
+    Flag.Kind.NOT_MINE: _not_mine,
 }

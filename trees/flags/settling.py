@@ -36,6 +36,13 @@ def settle(reviews: Collection[Review], *, by: User) -> int:
     return about.update(review=Subquery(mine[:1]), settled_by=by, settled_at=timezone.now())
 
 
+def settle_claim(tree: Tree, *, by: User, note: str) -> int:
+    """Settles what a household said of a tree, that it is not its own, with what somebody found out; returns how many
+    flags that were."""
+    claims = Flag.objects.filter(tree=tree, kind=Flag.Kind.NOT_MINE, settled_at__isnull=True)
+    return claims.update(settled_by=by, settled_at=timezone.now(), note=note[:300])
+
+
 def settle_household(household: Household, *, by: User, note: str) -> int:
     """Settles a household's own flags with what somebody found out about them; returns how many.
 

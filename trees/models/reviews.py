@@ -64,6 +64,7 @@ class Flag(models.Model):
         SHARED_PHONE = "shared_phone", _("another household has the same mobile number")
         SHARED_ACCOUNT = "shared_account", _("another household has the same account number")
         SHARED_ID = "shared_id", _("the ID number was used for another household before")
+        NOT_MINE = "not_mine", _("the household says that it is not its tree")
 
     ABOUT_HOUSEHOLDS = (Kind.SHARED_PHONE, Kind.SHARED_ACCOUNT, Kind.SHARED_ID)
 
