@@ -122,3 +122,7 @@ TRANSFER_HOLD_DAYS = env.int("TRANSFER_HOLD_DAYS", 5)
 ORDER_MAX_TREES = env.int("ORDER_MAX_TREES", 500_000)
 # Larger orders are put together in the background.
 ORDER_SMALL = env.int("ORDER_SMALL", 1_000)
+
+# Papers for households: whom they may call, and whether the notice board shows what each household got.
+HELP_PHONE = env.str("HELP_PHONE", "")
+NOTICE_SHOWS_AMOUNTS = env.bool("NOTICE_SHOWS_AMOUNTS", False)

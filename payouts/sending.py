@@ -18,7 +18,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move, move_many
-from payouts import alerts
+from payouts import alerts, messages_to_households
 from payouts.accounts import bounce_account
 from payouts.banks import bank, by_file
 from payouts.banks.base import BankError, Instruction, Transfer, TransferReport
@@ -163,6 +163,7 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
                 ledger.account(Account.Kind.ESCROW, payout.bank): -payout.fen,
             },
         )
+        messages_to_households.tell_arrived(payout)
     else:
         _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
         if report.account_at_fault:
@@ -185,7 +186,8 @@ def take_back(payout: Payout, *, reason: str) -> None:
     another account."""
     move(payout, Payout.State.RETURNED, reason=reason)
     _owe_again(payout, ledger.account(Account.Kind.ESCROW, payout.bank))
-    bounce_account(payout.account, reason=reason)
+    if not bounce_account(payout.account, reason=reason):  # Which tells the household.
+        messages_to_households.tell_returned(payout)
 
 
 def _owe_again(payout: Payout, back_in: Account) -> None:

@@ -1,11 +1,15 @@
 from django.urls import path
 
-from payouts.views import accounts, alerts, files, finance, follow, household, money, reconciliation
+from payouts.views import accounts, alerts, cases, files, finance, follow, household, money, papers, pins, reconciliation
 
 app_name = "payouts"
 urlpatterns = [
     path("h/<str:public_id>/", household.household, name="household"),
     path("h/<str:public_id>/qr.png", household.household_qr, name="household-qr"),
+    path("h/<str:public_id>/say/", household.say, name="household-say"),
+    path("h/<str:public_id>/stop/", household.stop_change, name="household-stop"),
+    path("h/<str:public_id>/pin/", household.send_pin, name="household-send-pin"),
+    path("h/<str:public_id>/leave/", household.leave, name="household-leave"),
     path("officer/households/<str:public_id>/account/", accounts.new_account, name="new-account"),
     path("officer/accounts/", accounts.accounts, name="accounts"),
     path("officer/accounts/<int:pk>/stop", accounts.stop_account, name="stop-account"),
@@ -32,4 +36,14 @@ urlpatterns = [
     path("finance/reconciliation/", reconciliation.days, name="reconciliation"),
     path("finance/reconciliation/<str:day>/", reconciliation.day, name="reconciliation-day"),
     path("finance/reconciliation/answer/<int:pk>", reconciliation.answer, name="answer-discrepancy"),
+    path("officer/households/<str:public_id>/pin/", pins.pin, name="pin"),
+    path("officer/households/<str:public_id>/pin/draw/", pins.draw_pin, name="draw-pin"),
+    path("officer/households/<str:public_id>/pin/lift/", pins.lift_lock, name="lift-lock"),
+    path("officer/papers/", papers.papers, name="papers"),
+    path("officer/villages/<str:code>/statements.pdf", papers.statements, name="statements"),
+    path("officer/villages/<str:code>/notice.pdf", papers.notice, name="notice"),
+    path("officer/cases/", cases.area_cases, name="area-cases"),
+    path("officer/cases/<int:pk>/", cases.area_case, name="area-case"),
+    path("finance/cases/", cases.finance_cases, name="finance-cases"),
+    path("finance/cases/<int:pk>/", cases.finance_case, name="finance-case"),
 ]

@@ -15,7 +15,7 @@ from carbonsink.accounts.roles import FINANCE, OFFICER, REVIEWER
 from payouts.demo.client import Client, WalkError, outside, wait_for
 from payouts.demo.people import BANK_CODE, BANK_NAME, Villager, villager
 from payouts.demo.pictures import tree_picture
-from payouts.demo.world import PEOPLE
+from payouts.demo.world import PEOPLE, PIN
 from payouts.models import Payout, StatementRow
 from payouts.tasks import run_payouts
 from purchases.models import Certificate, Order
@@ -180,7 +180,10 @@ class Walk:
         payout = wait_for("The payout's success", arrived)
         if payout.fen != self.order["total_fen"]:
             raise WalkError(f"{payout.fen} fen arrived instead of {self.order['total_fen']}.")
-        page = self.buyer.get(f"/h/{self.household['public_id']}/")
+        # The household chose its PIN in front of the officer, and enters it on its own phone.
+        name = self.household["public_id"]
+        self.officer.send_form(f"/officer/households/{name}/pin/", {"pin": PIN, "again": PIN})
+        page = Client(self.base_url).send_form(f"/h/{name}/", {"pin": PIN}).text
         if self.person.card[-4:] not in page:
             raise WalkError("The household's page does not show the account.")
         return Step("disbursed to the household's account", payout.fen, payout.out_no)

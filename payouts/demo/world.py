@@ -16,9 +16,11 @@ from django.utils import timezone
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
+from payouts import access
 from payouts.accounts import approve_account, enter_account
 from payouts.demo.people import BANK_CODE, BANK_NAME, villager
 from payouts.demo.pictures import tree_picture
+from payouts.models import HouseholdPin
 from purchases import campaigns, organisations
 from purchases.models import Campaign, Organisation, Tariff
 from purchases.vintages import open_vintage
@@ -34,6 +36,8 @@ CONSENT = """一、我自愿把上述林木登记为碳汇树,林木权属清楚
 三、每棵树每年的碳汇只出售一次,所得全部汇入我本人的银行账户,平台不收取任何费用。
 四、我同意为此登记我的姓名、身份证号、电话和银行账户;公开页面只显示隐去部分的姓名和大致位置。
 五、我可以随时撤回同意;已售出的碳汇仍管护到当年年底。"""
+# Of every household that a visitor looks at.
+PIN = "258046"
 # A made-up enterprise; its code passes the check and belongs to nobody.
 ENTERPRISE, ENTERPRISE_CODE = "黔东南青山科技有限公司", "91522600MADEM00AAQ"
 ENTERPRISE_CONTACT = "firm@demo.example"
@@ -150,6 +154,14 @@ def _equip(household: Household, people: dict[str, User]) -> None:
         photo = photos.take_photo(tree, io.BytesIO(tree_picture(seed)), officer=people[roles.OFFICER])
         process_photo(photo.pk)  # At once, so that the walk's own photos need not wait behind these.
         review.approve_tree(tree, reviewer=people[roles.REVIEWER])
+
+
+def show_household() -> Household:
+    """The first household, whose page visitors open with the PIN."""
+    household = Household.objects.order_by("pk")[0]
+    if not HouseholdPin.objects.filter(household=household).exists():
+        access.set_pin(household, PIN, by=household.registered_by, reason="the demo's")
+    return household
 
 
 def _know_enterprise(finance: User) -> None:

@@ -1,9 +1,11 @@
 """The way out's nouns."""
 
+from payouts.models.access import HouseholdPin
 from payouts.models.accounts import BankAccount
 from payouts.models.alerts import Alert
 from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
 from payouts.models.reconciliation import Discrepancy, Reconciliation
+from payouts.models.cases import Case
 from payouts.models.statements import BankReport, StatementCursor, StatementRow
 from payouts.models.transfers import Approval, Attempt, Batch, Download, Payout, Run
 
@@ -18,6 +20,8 @@ __all__ = [
     "DailyTree",
     "Discrepancy",
     "Download",
+    "Case",
+    "HouseholdPin",
     "Payout",
     "PublishedEntry",
     "Reconciliation",

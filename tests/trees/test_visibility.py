@@ -30,6 +30,11 @@ PUBLIC = {
     ),
     "payouts:money-order": "by the order's own link; with tests/payouts/test_money_pages.py",
     "payouts:money-proof": "by the order's own link; with tests/payouts/test_money_pages.py",
+    "payouts:household": "the page of the household's paper: nothing without the PIN",
+    "payouts:household-say": "one tap on that page, for whoever entered the PIN",
+    "payouts:household-stop": "one tap on that page, for whoever entered the PIN",
+    "payouts:household-send-pin": "a new PIN, to the registered number alone",
+    "payouts:household-leave": "has a device forget the PIN",
     "trees:field-worker": "the field app's service worker, also for a phone whose officer is signed out",
     "trees:field-manifest": "the field app's name and icon",
 }
@@ -49,6 +54,7 @@ ELSEWHERE |= {"payouts:answer-alert": "tests/payouts/test_alerts.py"}
 ELSEWHERE |= dict.fromkeys(
     ["payouts:reconciliation-day", "payouts:answer-discrepancy"], "tests/payouts/test_differing_days.py"
 )
+ELSEWHERE |= dict.fromkeys(("payouts:area-case", "payouts:finance-case"), "tests/payouts/test_household_page.py")
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
 # household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
 # may be nothing ("drawn") or lead elsewhere ("next").
@@ -92,6 +98,15 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET payouts:reconciliation": ("finance/reconciliation/", {FINANCE}, "own"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
     "GET payouts:follow": ("finance/follow/", {FINANCE}, "drawn"),
+    "GET payouts:pin": ("officer/households/{household}/pin/", {OFFICER}, "object"),
+    "POST payouts:pin": ("officer/households/{household}/pin/", {OFFICER}, "object"),
+    "POST payouts:draw-pin": ("officer/households/{household}/pin/draw/", {OFFICER}, "object"),
+    "POST payouts:lift-lock": ("officer/households/{household}/pin/lift/", {OFFICER}, "object"),
+    "GET payouts:papers": ("officer/papers/", {OFFICER, REVIEWER}, "drawn"),
+    "GET payouts:statements": ("officer/villages/{village}/statements.pdf", {OFFICER, REVIEWER}, "object"),
+    "GET payouts:notice": ("officer/villages/{village}/notice.pdf", {OFFICER, REVIEWER}, "object"),
+    "GET payouts:area-cases": ("officer/cases/", {OFFICER, REVIEWER}, "drawn"),
+    "GET payouts:finance-cases": ("finance/cases/", {FINANCE}, "drawn"),
 }
 API: dict[str, tuple[str, set[str], str]] = {
     "POST api-households": ("api/v1/households", {OFFICER}, "village"),
@@ -158,6 +173,7 @@ def body(name: str, world: World) -> dict[str, Any]:
         "POST payouts:finance-account": lambda: {"decision": "approve"},
         "POST payouts:finance-runs": lambda: {"kind": "by_hand", "sure": "on"},
         "POST payouts:finance-files": lambda: {"bank": "daifa", "file": SimpleUploadedFile("x.csv", RESULT)},
+        "POST payouts:pin": lambda: {"pin": "846203", "again": "846203"},
         "POST api-trees": lambda: tree_body(world.household),
         "PUT api-tree": lambda: {**tree_body(world.household, dbh_cm="8.0"), "revision": 1},
         "POST api-tree-photos": lambda: {"file": SimpleUploadedFile("x.jpg", CONTENT)},

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 from rich.console import Console
 from rich.progress import track
 
-from payouts.demo.world import PEOPLE, open_world
+from payouts.demo.world import PEOPLE, PIN, open_world, show_household
 
 
 class Command(BaseCommand):
@@ -24,4 +25,6 @@ class Command(BaseCommand):
         console = Console(stderr=True, file=sys.stderr)
         open_world(password, lambda rows: track(list(rows), "Households", console=console))
         people = [{"role": role, "sign-in": email, "password": password} for role, _, email, _ in PEOPLE]
+        address = reverse("payouts:household", args=[show_household().public_id])
+        people.append({"role": "household 农户", "sign-in": address, "password": f"PIN {PIN}"})
         self.stdout.write(json.dumps(people, ensure_ascii=False))
