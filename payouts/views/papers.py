@@ -17,6 +17,8 @@ from payouts.papers.months import newest_months
 from trees.models import Division, Household
 
 MONTHS = 12
+# A paper of more bytes is put together on disk.
+IN_MEMORY = 1024 * 1024
 
 
 def _villages(user: User) -> list[Division]:
@@ -42,7 +44,7 @@ def _paper(
     mine = Household.objects.visible_to(request.user).filter(village=code)
     village = get_object_or_404(Division, code=code, level=Division.Level.VILLAGE, pk__in=mine.values("village"))
     month = Month.named(request.GET.get("month", ""))
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the response closes it
     write(village, month, file)
     file.seek(0)
     answer: Any = FileResponse(file, content_type="application/pdf", filename=f"{name}-{code}-{month.first:%Y-%m}.pdf")
