@@ -1,6 +1,18 @@
 from django.urls import path
 
-from payouts.views import accounts, alerts, cases, files, finance, follow, household, money, papers, pins, reconciliation
+from payouts.views import (
+    accounts,
+    alerts,
+    cases,
+    files,
+    finance,
+    follow,
+    household,
+    money,
+    papers,
+    pins,
+    reconciliation,
+)
 
 app_name = "payouts"
 urlpatterns = [

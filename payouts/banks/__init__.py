@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from payouts.banks.alipay.bank import AlipayTransfers
 from payouts.banks.base import Bank, FileBank
 from payouts.banks.daifa.bank import DaifaBank
 from payouts.banks.pain001.bank import Pain001Bank
@@ -11,10 +12,8 @@ _BANKS: dict[str, type[Bank]] = {
     "standin": StandinBank,
     "pain001": Pain001Bank,
     "daifa": DaifaBank,
+    "alipay": AlipayTransfers,
 }
-from payouts.banks.alipay.bank import AlipayTransfers
-
-_BANKS: dict[str, type[Bank]] = {"standin": StandinBank, "alipay": AlipayTransfers}
 
 
 def bank(code: str) -> Bank:

@@ -3,9 +3,9 @@
 from payouts.models.access import HouseholdPin
 from payouts.models.accounts import BankAccount
 from payouts.models.alerts import Alert
+from payouts.models.cases import Case
 from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
 from payouts.models.reconciliation import Discrepancy, Reconciliation
-from payouts.models.cases import Case
 from payouts.models.statements import BankReport, StatementCursor, StatementRow
 from payouts.models.transfers import Approval, Attempt, Batch, Download, Payout, Run
 
@@ -16,11 +16,11 @@ __all__ = [
     "BankAccount",
     "BankReport",
     "Batch",
+    "Case",
     "DailyStatement",
     "DailyTree",
     "Discrepancy",
     "Download",
-    "Case",
     "HouseholdPin",
     "Payout",
     "PublishedEntry",

@@ -64,5 +64,5 @@ def _of_tree(pk: int, vintage: str) -> Subject:
     sinks = list(tree.sinks.select_related("order").order_by("-vintage"))
     asked = [one for one in sinks if str(one.vintage) == vintage]
     ordered = [one for one in sinks if one.order_id]
-    sink = (asked or ordered or sinks or [None])[0]
+    sink = next(iter(asked or ordered or sinks), None)
     return Subject(chains.of_sink(sink) if sink else None, tree=tree, sinks=sinks, sink=sink)

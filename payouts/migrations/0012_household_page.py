@@ -15,7 +15,7 @@ CREATE TRIGGER payouts_case_fixed BEFORE UPDATE OF household_id, kind, payout_id
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payouts', '0006_accounts_and_held'),
+        ('payouts', '0011_alipay'),
         ('trees', '0012_not_mine'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

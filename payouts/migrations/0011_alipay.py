@@ -14,7 +14,7 @@ KINDS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0005_more_guards")]
+    dependencies = [("payouts", "0010_reconciliation")]
 
     operations = [
         migrations.AlterField(
