@@ -179,7 +179,7 @@ def raise_silent() -> None:
     silent = list(Batch.objects.filter(pk__in=waiting.values("batch")).defer("content").order_by("pk"))
     for batch in silent:
         text = _(
-            "Not all of this file is answered after %(hours)s hours (%(state)s). Ask the bank; never send it twice."
+            "Not all of this file is answered after %(hours)s hours (%(state)s). Ask the bank, send nothing again."
         )
         values = {"hours": settings.FILE_SILENT_HOURS, "state": batch.get_state_display()}
         alerts.raise_alert("file_unanswered", batch.number, text % values)
