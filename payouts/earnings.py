@@ -10,9 +10,12 @@ from datetime import datetime
 
 from django.db.models import Count, Exists, OuterRef, Q, Sum, Value
 from django.db.models.functions import Concat
+from django.utils import timezone
 
 from carbonsink.ledger.models import Entry, Line
+from payouts import waiting
 from payouts.models import BankAccount, Payout
+from payouts.waiting import Reason
 from purchases.models import Sink
 from purchases.proceeds import reversed_reference
 from trees.models import Household
@@ -41,6 +44,8 @@ class Earnings:
     arrived_fen: int = 0
     on_the_way_fen: int = 0
     waiting_fen: int = 0
+    # Of what waits or is held now; None where nothing is, or where the period is over.
+    why: Reason | None = None
 
     @property
     def sold_trees(self) -> int:
@@ -68,6 +73,9 @@ def earnings_of(
     _add_sold(found, since, until)
     _add_paid(found, since, until)
     _add_open(found, until)
+    if until is None or until > timezone.now():
+        for household, reason in waiting.reasons(found.keys()).items():
+            found[household].why = reason
     return list(found.values())
 
 

@@ -18,6 +18,7 @@ from carbonsink.templatetags.places import place
 from payouts.earnings import Earnings, earnings_of
 from payouts.messages_to_households import page_of
 from payouts.papers.months import Month
+from payouts.plain_words import on_paper
 from trees.models import Division, Household
 
 AT_ONCE = 50
@@ -95,9 +96,11 @@ def _paid(money: Earnings) -> Iterator[Row]:
 def _open(money: Earnings, month: Month) -> Iterator[Row]:
     yield _heading("还没到账" if month.next > timezone.localdate() else "月底还没到账")
     if money.on_the_way_fen:
-        yield Row("银行正在办", yuan(money.on_the_way_fen), 14)
+        yield Row("正在办", yuan(money.on_the_way_fen), 14)
     if money.waiting_fen > 0:
         yield Row("等着付给您", yuan(money.waiting_fen), 14)
+    if money.why:
+        yield Row(on_paper(money.why))
     if not money.on_the_way_fen and money.waiting_fen <= 0:
         yield Row("没有。")
     yield Row("历年一共到账", yuan(money.arrived_fen), 16, "Bold")

@@ -15,7 +15,7 @@ from carbonsink.accounts.roles import OFFICER
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
-from payouts import access, accounts, cases, earnings
+from payouts import access, accounts, cases, earnings, plain_words
 from payouts.messages_to_households import page_of
 from payouts.models import BankAccount, Case, Payout
 from trees.models import Household, Tree
@@ -70,7 +70,7 @@ def _seen(household: Household) -> dict[str, object]:
         "money": money,
         "payouts": [(payout, _about(payout)) for payout in earnings.payouts_by_household(household, SHOWN)],
         "trees": [(tree, said.get(tree.pk)) for tree in trees],
-        "why": "",
+        "why": plain_words.on_page(money.why),
         "changing": [account for account in accounts if _can_be_stopped(account)],
     }
 

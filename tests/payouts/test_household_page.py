@@ -300,6 +300,10 @@ def test_a_payment_that_has_not_gone_out_cannot_be_missed() -> None:
     run_payouts()
     payout, client = Payout.objects.get(), entered(owner)
     assert "It did not arrive" not in shown(client, owner) and "on its way" in shown(client, owner)
+    money.owe({owner: 100})
+    assert "The buyers&#x27; money is on its way to us." in shown(client, owner)
+    money.settle(100)
+    assert "It is paid in the next days." in shown(client, owner)
     for kind in ("arrived", "not_arrived"):
         answer = client.post(address(owner, "say/"), {"kind": kind, "payout": payout.out_no})
         assert answer.status_code == 409
