@@ -73,6 +73,9 @@ def _run_page(request: HttpRequest, found: Run, trouble: str = "", status: int =
     held = _listed(found).filter(state=Payout.State.HELD)
     codes = [one.of for county, villages in compared.counties for one in (county, *villages)]
     names = dict(Division.objects.filter(code__in=_divisions(codes)).values_list("code", "name"))
+    remarkable = held.filter(pk__in=compared.remarkable).order_by("-fen", "pk")[:SHOWN]
+    as_last_time = held.exclude(pk__in=compared.remarkable).order_by("-fen", "pk")[:SHOWN]
+    mine = found.paid.filter(state=Payout.State.HELD, approvals__by=signed_in(request)).count()
     context = {
         "run": found,
         "trouble": trouble,
@@ -82,8 +85,10 @@ def _run_page(request: HttpRequest, found: Run, trouble: str = "", status: int =
             (names.get(county.of.ljust(12, "0"), county.of), county, [(names.get(v.of, v.of), v) for v in villages])
             for county, villages in compared.counties
         ],
-        "remarkable": held.filter(pk__in=compared.remarkable).order_by("-fen", "pk")[:SHOWN],
-        "held": held.exclude(pk__in=compared.remarkable).order_by("-fen", "pk")[:SHOWN],
+        "remarkable": remarkable,
+        "held": as_last_time,
+        "more": compared.held.payouts - len(remarkable) - len(as_last_time),
+        "all_mine": mine == compared.held.payouts,
         "approvers": found.paid.filter(state=Payout.State.HELD, approvals__isnull=False)
         .values("approvals__by__name")
         .annotate(count=Count("pk")),
