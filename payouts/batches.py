@@ -108,14 +108,16 @@ def _transfers(channel: FileBank, payouts: Sequence[Payout]) -> dict[int, Transf
 def _hand_over_all(channel: FileBank) -> None:
     if not channel.out_dir:
         return
-    for batch in Batch.objects.filter(bank=channel.code, state=Batch.State.WRITTEN).order_by("pk"):
+    # What somebody has downloaded may be at the bank already.
+    ours = Batch.objects.filter(bank=channel.code, downloads__isnull=True).order_by("pk")
+    for batch in ours.filter(state=Batch.State.WRITTEN):
         _attempt_hand_over(channel, batch.name, batch)
     try:
         left = folder.staged(channel.out_dir)
     except OSError as error:
         log.warning("batches_not_handed_over", bank=channel.code, error=error.strerror)
         return
-    for batch in Batch.objects.filter(bank=channel.code, name__in=left, state=Batch.State.DELIVERED):
+    for batch in ours.filter(name__in=left, state=Batch.State.DELIVERED):
         _attempt_hand_over(channel, batch.name)
 
 
@@ -154,16 +156,21 @@ def content_of(batch: Batch) -> bytes:
 def download(batch: Batch, *, by: User) -> bytes:
     """The file for a person who carries it to the bank; who took it, and when, is kept. DomainError where the
     front-end machine has it, or may still get it."""
-    if file_bank(batch.bank).out_dir and batch.state == Batch.State.WRITTEN:
+    if batch.state == Batch.State.WRITTEN and not _is_carried(batch):
         raise DomainError("by_machine", _("This file is handed over by itself. Do not carry it to the bank."), 409)
     content = content_of(batch)
     Download.objects.create(batch=batch, by=by)
     return content
 
 
+def _is_carried(batch: Batch) -> bool:
+    """Whether a person hands the file over: there is no machine, or somebody took it before there was one."""
+    return not file_bank(batch.bank).out_dir or batch.downloads.exists()
+
+
 def say_delivered(batch: Batch, *, by: User) -> None:
     """Notes that a person has handed a file over. DomainError when nobody has downloaded it, or it is handed over."""
-    if file_bank(batch.bank).out_dir:
+    if not _is_carried(batch):
         raise DomainError("by_machine", _("This file is handed over by itself. Do not carry it to the bank."), 409)
     if not batch.downloads.exists():
         raise DomainError("not_downloaded", _("Nobody has downloaded this file yet. Download it first."), 409)

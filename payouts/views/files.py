@@ -17,7 +17,7 @@ from carbonsink.accounts.views import role_required
 from carbonsink.pages import form_page
 from payouts import batches
 from payouts.banks import by_file, file_bank
-from payouts.models import Attempt, BankReport, Batch
+from payouts.models import Attempt, BankReport, Batch, Download
 from payouts.statements import Outcome
 
 SHOWN = 20
@@ -48,17 +48,22 @@ def files(request: HttpRequest) -> HttpResponse:
 
 def _shown() -> dict[str, Any]:
     states = Attempt.State
-    counted = Batch.objects.prefetch_related("downloads__by").annotate(
-        arrived=Count("attempts", Q(attempts__state=states.SUCCEEDED)),
-        failed=Count("attempts", Q(attempts__state=states.FAILED)),
-        accepted=Count("attempts", Q(attempts__state=states.ACCEPTED)),
-        silent=Count("attempts", Q(attempts__state__in=[states.SENDING, states.UNKNOWN])),
+    counted = (
+        Batch.objects.defer("content")
+        .prefetch_related("downloads__by")
+        .annotate(
+            arrived=Count("attempts", Q(attempts__state=states.SUCCEEDED)),
+            failed=Count("attempts", Q(attempts__state=states.FAILED)),
+            accepted=Count("attempts", Q(attempts__state=states.ACCEPTED)),
+            silent=Count("attempts", Q(attempts__state__in=[states.SENDING, states.UNKNOWN])),
+        )
     )
     by_machine = [code for code in by_file() if file_bank(code).out_dir]
+    by_itself = Q(bank__in=by_machine) & ~Q(pk__in=Download.objects.values("batch"))
     written = counted.filter(state=Batch.State.WRITTEN).order_by("pk")
     return {
-        "to_carry": written.exclude(bank__in=by_machine),
-        "waiting": written.filter(bank__in=by_machine),
+        "to_carry": written.exclude(by_itself),
+        "waiting": written.filter(by_itself),
         "gone": counted.exclude(state=Batch.State.WRITTEN).order_by("-pk")[:SHOWN],
         "reports": BankReport.objects.select_related("read_by").defer("content").order_by("-pk")[:SHOWN],
     }

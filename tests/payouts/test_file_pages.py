@@ -1,6 +1,7 @@
 """Finance carries files to and from a bank whose front-end machine the platform cannot reach."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,21 @@ def test_what_the_machine_hands_over_nobody_carries(batch: Batch, finance: Clien
     assert (answer.status_code, "handed over by itself" in answer.text) == (409, True)
     assert Download.objects.count() == 0
     assert "Waiting for the bank" in finance.get(PAGE).text
+
+
+def test_what_somebody_carries_the_machine_does_not_hand_over(
+    batch: Batch, finance: Client, settings: Any, tmp_path: Path
+) -> None:
+    finance.post(f"{PAGE}{batch.number}/download")
+    settings.PAIN001_OUT_DIR = str(tmp_path)
+    tasks.sweep()
+    batch.refresh_from_db()
+    assert (batch.state, list(tmp_path.iterdir())) == ("written", [])
+    assert "I have handed it over" in finance.get(PAGE).text
+    finance.post(f"{PAGE}{batch.number}/delivered")
+    tasks.sweep()
+    batch.refresh_from_db()
+    assert (batch.state, list(tmp_path.iterdir())) == ("delivered", [])
 
 
 def test_a_file_whose_content_was_altered_is_not_given_out(batch: Batch, finance: Client) -> None:
