@@ -8,12 +8,17 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
+from purchases.models import Stock
+
 KEPT_SECONDS = 24 * 3600
-# A look at all sinks takes some seconds where there are millions: meanwhile nobody else begins one.
+# A look at all sinks takes twenty seconds where there are millions: meanwhile nobody else begins one.
 TAKING_SECONDS = 120
+# So many take a fifth of a second: a visitor may wait for them.
+TAKEN_AT_ONCE_SINKS = 50_000
 
 
 class Row(NamedTuple):
@@ -85,17 +90,23 @@ def take(vintage: int) -> Survey:
 
 
 def latest(vintage: int) -> Survey | None:
-    """The latest survey of a vintage. Where there is none yet it is taken now, by one visitor; the others get None and
-    do without."""
+    """The latest survey of a vintage. Where there is none yet it is taken now, if that is soon done, by one visitor;
+    else by a task. Meanwhile the others get None and do without."""
+    from purchases.tasks import take_survey
+
     kept = cache.get(_key(vintage))
     if kept is not None:
         return _survey(kept)
-    if not cache.add(f"{_key(vintage)}:being-taken", 1, TAKING_SECONDS):
+    taking = f"{_key(vintage)}:being-taken"
+    if not cache.add(taking, 1, TAKING_SECONDS):
+        return None
+    if Stock.objects.filter(vintage=vintage).aggregate(n=Sum("total", default=0))["n"] > TAKEN_AT_ONCE_SINKS:
+        transaction.on_commit(lambda: take_survey.delay(), robust=True)
         return None
     try:
         return take(vintage)
     finally:
-        cache.delete(f"{_key(vintage)}:being-taken")
+        cache.delete(taking)
 
 
 def _survey(kept: tuple[datetime, list[tuple[Any, ...]]]) -> Survey:

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from purchases import areas, survey, tasks
 from purchases.models import Order, Stock
 from tests import factories
+from tests.payouts import broker
 from trees.models import Boundary, Species, Tree
 
 pytestmark = pytest.mark.django_db
@@ -179,6 +180,18 @@ def test_only_one_visitor_takes_a_missing_survey_and_the_others_do_without() -> 
     assert survey.latest(vintage) is None
     cache.delete(f"survey-1:{vintage}:being-taken")
     assert survey.latest(vintage) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_visitor_waits_for_a_long_count(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.market(1)
+    monkeypatch.setattr(survey, "TAKEN_AT_ONCE_SINKS", 0)
+    before = len(broker.messages())
+    for _ in range(3):
+        assert "being counted" in text(client, "/species/")
+    assert [one["task"] for one in broker.messages()[before:]] == ["purchases.tasks.take_survey"]
+    tasks.take_survey()
+    assert "being counted" not in text(client, "/species/")
 
 
 def test_sold_tree_leads_to_its_neighbours(client: Client) -> None:
