@@ -7,6 +7,7 @@ it happens under the lock of the order's row.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Sum
@@ -74,12 +75,18 @@ def keep_promises(certificate: Certificate, trees: int) -> None:
 
 
 @transaction.atomic
-def give(order: Order, wishes: Sequence[Wish], *, giver: str) -> list[Gift]:
-    """Makes gifts of an order's trees, all or none. Those with a contact are sent on their day.
+def give(order: Order, wishes: Sequence[Wish], *, giver: str, form_token: UUID | None = None) -> list[Gift]:
+    """Makes gifts of an order's trees, all or none. Those with a contact are sent on their day. A form with the same
+    token again makes none: it gives those it made.
 
-    DomainError: bad_quantity (more than are free, too many at once), not_paid, too_many_withdrawn (to send any more).
+    DomainError: bad_quantity (more than are free, too many at once), not_paid, too_many_withdrawn (to send any more),
+    sent_before (the form was sent with other content).
     """
     order = Order.objects.select_for_update(of=("self",)).select_related("buyer").get(pk=order.pk)
+    made = list(order.gifts.filter(form_token=form_token).order_by("ordinal")) if form_token else []
+    if made:
+        _check_same(made, wishes, giver)
+        return made
     if not wishes or len(wishes) > AT_ONCE:
         raise DomainError("bad_quantity", _("Make between 1 and %(most)s gifts at once.") % {"most": AT_ONCE})
     if any(wish.trees < 1 for wish in wishes):
@@ -109,13 +116,26 @@ def give(order: Order, wishes: Sequence[Wish], *, giver: str) -> list[Gift]:
                 message=wish.message,
                 contact=wish.contact,
                 opens_on=wish.opens_on,
+                form_token=form_token,
+                ordinal=ordinal,
             )
-            for wish in wishes
+            for ordinal, wish in enumerate(wishes)
         ],
         batch_size=1_000,
     )
     keep_messages(messages_to_buyers.draft_gift(gift, _sent_at(gift)) for gift in made if gift.contact)
     return made
+
+
+def _check_same(made: Sequence[Gift], wishes: Sequence[Wish], giver: str) -> None:
+    """The form's gifts are those that were made by it."""
+    former = [(one.giver, Wish(one.trees, one.recipient, one.message, one.contact, one.opens_on)) for one in made]
+    if former != [(giver, wish) for wish in wishes]:
+        raise DomainError(
+            "sent_before",
+            _("This form was sent before with something else in it. Go back to the gifts and open it anew."),
+            409,
+        )
 
 
 def _sent_at(gift: Gift) -> datetime | None:

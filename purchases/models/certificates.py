@@ -95,6 +95,9 @@ class Gift(Stateful):
     contact = EncryptedField(_("phone or e-mail"), default="")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
     certificate = models.OneToOneField(Certificate, models.PROTECT, null=True, related_name="gift")
+    # The form it was made by, and which of the form's gifts it is: the same form sent twice makes each once.
+    form_token = models.UUIDField(null=True, editable=False)
+    ordinal = models.PositiveSmallIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
@@ -102,6 +105,11 @@ class Gift(Stateful):
         verbose_name_plural = _("gifts")
         constraints = [
             models.CheckConstraint(condition=Q(trees__gt=0), name="purchases_gift_positive"),
+            models.UniqueConstraint(
+                fields=["order", "form_token", "ordinal"],
+                condition=Q(form_token__isnull=False),
+                name="purchases_gift_form_once",
+            ),
             models.CheckConstraint(
                 condition=Q(state="taken", certificate__isnull=False)
                 | (~Q(state="taken") & Q(certificate__isnull=True)),

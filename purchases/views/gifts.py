@@ -60,7 +60,7 @@ def _give(
 
     def act(data: dict[str, Any]) -> HttpResponse:
         try:
-            made = gifts.give(order, wishes(data), giver=data["giver"])
+            made = gifts.give(order, wishes(data), giver=data["giver"], form_token=data["form_token"])
         except gift_files.BadRows as error:
             context["mistakes"] = error.mistakes
             form.add_error(None, error.message)
@@ -78,7 +78,7 @@ def new(request: HttpRequest, token: str) -> HttpResponse:
     """One gift."""
 
     def wishes(data: dict[str, Any]) -> list[gifts.Wish]:
-        return [gifts.Wish(**{name: value for name, value in data.items() if name != "giver"})]
+        return [gifts.Wish(**{name: value for name, value in data.items() if name not in ("giver", "form_token")})]
 
     form = GiftForm(request.POST or None, initial={"giver": _order(token).holder})
     return _give(request, token, form, "one", wishes)

@@ -1,5 +1,6 @@
 """Forms of "my trees" and of gifts. They check form; the services check everything that matters."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -102,6 +103,12 @@ class SignUpForm(forms.Form):
         return str(self.cleaned_data["password"])
 
 
+class SentOnceForm(forms.Form):
+    """A form that may be sent twice, and acts once."""
+
+    form_token = forms.UUIDField(required=False, widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
 def _giver() -> NameField:
     return NameField(
         label=_("From"), max_length=80, required=False, help_text=_("Your name, as the recipient shall see it.")
@@ -117,7 +124,7 @@ def _opens_on() -> forms.DateField:
     )
 
 
-class GiftForm(forms.Form):
+class GiftForm(SentOnceForm):
     """One gift."""
 
     giver = _giver()
@@ -144,7 +151,7 @@ def check_day(day: Any) -> Any:
     return day
 
 
-class CodesForm(forms.Form):
+class CodesForm(SentOnceForm):
     """So many codes of so many trees each, for whoever gets a card."""
 
     giver = _giver()
@@ -157,7 +164,7 @@ class CodesForm(forms.Form):
         return check_day(self.cleaned_data["opens_on"])
 
 
-class GiftFileForm(forms.Form):
+class GiftFileForm(SentOnceForm):
     """A list of gifts."""
 
     giver = _giver()

@@ -1,5 +1,7 @@
 """Gifts: promised once, taken once, opened on their day, and never more than there is."""
 
+import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -56,6 +58,42 @@ def test_a_gift_is_made_found_by_its_typed_code_and_taken(order: Order) -> None:
     assert sorted(order.certificates.values_list("state", "trees")) == [("transferred", 4), ("valid", 1), ("valid", 3)]
     assert links_in(Message.objects.get(key=f"handed-on:{made.pk}"))[0] == f"/c/{made.token}/"
     books.all_is_well()
+
+
+TOKENS = re.compile(r'name="form_token" value="([0-9a-f-]{36})"')
+
+
+@pytest.mark.parametrize(
+    ("page", "form", "made"),
+    [
+        ("new", {"trees": "1", "recipient": "小明", "contact": "xiaoming@example.org"}, 1),
+        ("codes", {"trees": "1", "codes": "2", "message": "谢谢"}, 2),
+    ],
+)
+def test_a_form_sent_twice_makes_its_gifts_once(order: Order, page: str, form: dict[str, str], made: int) -> None:
+    address = f"/orders/{order.token}/gifts/{page}/"
+    (token,) = TOKENS.findall(anybody().get(address).content.decode())
+    for _ in range(2):
+        assert anybody().post(address, {**form, "form_token": token}).status_code == 302
+    assert order.gifts.count() == made
+    assert Message.objects.filter(key__startswith="gift:").count() == ("contact" in form)
+    other = anybody().post(address, {**form, "form_token": token, "message": "other"})
+    assert other.status_code == 409
+    assert "open it anew" in other.content.decode()
+    assert order.gifts.count() == made
+    (anew,) = TOKENS.findall(anybody().get(address).content.decode())
+    assert anew != token
+    assert anybody().post(address, {**form, "form_token": anew}).status_code == 302
+    assert order.gifts.count() == 2 * made
+    assert anybody().post(address, {**form, "form_token": "x"}).status_code == 400
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_sent_by_many_at_once_makes_its_gift_once(order: Order) -> None:
+    token = str(uuid.uuid4())
+    answers = at_once(*[lambda: give(order, form_token=token).status_code] * 5)
+    assert answers == [302] * 5
+    assert order.gifts.count() == 1
 
 
 def test_a_gift_without_a_contact_is_mailed_to_nobody_and_may_be_taken_without_one(order: Order) -> None:
