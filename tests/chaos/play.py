@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import sys
 import time
 import traceback
@@ -97,6 +98,7 @@ def environment(directory: Path, bank_url: str) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
     for left in [*folder.glob("*.sqlite3*"), directory / "programs.log"]:
         left.unlink(missing_ok=True)
+    shutil.rmtree(directory / "media", ignore_errors=True)
     keys.generate(folder)
     own = demo.settings(directory, port=9, standins=demo.NOBODY | {"bank": bank_url})
     return own | {

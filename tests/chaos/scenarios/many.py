@@ -86,14 +86,15 @@ def _watched(stage: Stage, payouts: int) -> int:
     while settled < payouts:
         before = settled
         stage.tick.wait(0.5)
-        settled = stage.states()["succeeded"]
+        states = stage.states()
+        settled = states["succeeded"]
         stage.say(progress=settled, of=payouts)
         now = time.monotonic()
         if settled > before:
             quiet_since = now
         elif now - quiet_since > 240:
             break
-        elif now - quiet_since > 4 and not stage.states()["approved"]:
+        elif now - quiet_since > 4 and states and not states["approved"]:
             stage.clock.pass_time(LONG_ENOUGH)
             quiet_since = now
     return settled
