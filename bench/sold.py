@@ -1,4 +1,4 @@
-"""The market sold out: every sink bought, paid and certified, the money in the supervised account, and nothing paid out.
+"""The market sold out: every sink bought, paid and certified, the money in the supervised account, nobody paid yet.
 
 Orders of mixed sizes take from whoever has sold least, as selling does: a thousand trees come from a thousand
 households, and each of them has its own line in the ledger. The rows are those that the doors write, so that the audit
@@ -47,17 +47,19 @@ _ROWS = {
         SELECT id, id, %(gateway)s, 'native', reference, reference, trees::bigint * %(fen)s, trees::bigint * %(fen)s,
                'x', '', 'captured', now() - interval '3 days', now() - interval '2 days' FROM sale""",
     "purchases_certificate": """
-        INSERT INTO purchases_certificate (id, serial, token, order_id, owner_id, holder, dedication, vintage, trees, kg,
-               trees_sha256, state, issued_at, key_id, signature)
+        INSERT INTO purchases_certificate (id, serial, token, order_id, owner_id, holder, dedication, vintage, trees,
+               kg, trees_sha256, state, issued_at, key_id, signature)
         SELECT id, 'DZTH-2026-' || lpad(id::text, 7, '0'), left(reference, 22), id, id, '', '', %(vintage)s, trees,
                trees * %(kg)s, md5(reference), 'valid', now() - interval '2 days', 'x', 'x' FROM sale""",
     "carbonsink_statechange": """
         INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, by_id, reason, at)
-        SELECT 'trees.tree', id, 'submitted', 'approved', (SELECT max(id) FROM accounts_user), '', now() - interval '9 days' FROM trees_tree
+        SELECT 'trees.tree', id, 'submitted', 'approved', (SELECT max(id) FROM accounts_user), '',
+               now() - interval '9 days' FROM trees_tree
         UNION ALL SELECT 'purchases.order', id, 'allocating', 'held', NULL, '', now() - interval '3 days' FROM sale
                    WHERE trees > %(large)s
         UNION ALL SELECT 'purchases.order', id, 'held', 'paid', NULL, '', now() - interval '2 days' FROM sale
-        UNION ALL SELECT 'purchases.payment', id, 'created', 'captured', NULL, '', now() - interval '2 days' FROM sale""",
+        UNION ALL SELECT 'purchases.payment', id, 'created', 'captured', NULL, '', now() - interval '2 days'
+                    FROM sale""",
     "ledger_entry": """
         INSERT INTO ledger_entry (id, reference, kind, at)
         SELECT id, 'capture:' || reference, 'capture', now() - interval '2 days' FROM sale""",
@@ -73,9 +75,11 @@ _ACCOUNTS = """
 INSERT INTO ledger_account (code, kind) VALUES ('transit', 'transit'), ('escrow:' || %(bank)s, 'escrow'),
        ('gateway:' || %(gateway)s, 'gateway');
 INSERT INTO payouts_bankaccount (client_uuid, body_hash, household_id, version, holder, holder_digest, bank_name,
-       bank_code, number, number_digest, seal, state, entered_by_id, entered_at, approved_by_id, approved_at, usable_from)
+       bank_code, number, number_digest, seal, state, entered_by_id, entered_at, approved_by_id, approved_at,
+       usable_from)
 SELECT gen_random_uuid(), '', id, 1, 'x', 'x', 'x', '102100099996', 'x', 'x', 'x', 'approved', registered_by_id,
-       now() - interval '9 days', (SELECT max(id) FROM accounts_user), now() - interval '8 days', now() - interval '8 days'
+       now() - interval '9 days', (SELECT max(id) FROM accounts_user), now() - interval '8 days',
+       now() - interval '8 days'
   FROM trees_household ORDER BY id;
 INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, by_id, reason, at)
 SELECT 'payouts.bankaccount', id, 'entered', 'approved', approved_by_id, '', approved_at FROM payouts_bankaccount"""
@@ -88,7 +92,8 @@ WITH total AS (SELECT sum(total_fen) AS fen FROM purchases_order), entry AS (
     SELECT entry.id, a.id, CASE a.kind WHEN 'escrow' THEN fen ELSE -fen END FROM entry, total, ledger_account a
      WHERE a.code IN ('escrow:' || %(bank)s, 'gateway:' || %(gateway)s)
 )
-INSERT INTO payouts_statementrow (bank, serial, booked_at, fen, counterparty, remittance, bank_reference, kind, entry_id)
+INSERT INTO payouts_statementrow (bank, serial, booked_at, fen, counterparty, remittance, bank_reference, kind,
+       entry_id)
 SELECT %(bank)s, '1', now() - interval '1 hour', fen, 'x', '', '1', 'settlement', entry.id FROM entry, total"""
 _NUMBERED = ["purchases_buyer", "purchases_order", "purchases_payment", "purchases_certificate", "ledger_entry"]
 
@@ -135,7 +140,7 @@ SELECT id, md5(out_no), 'succeeded', now() FROM payouts_payout ORDER BY id;
 INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, reason, at)
 SELECT 'payouts.attempt', id, 'sending', 'succeeded', '', now() FROM payouts_attempt
 UNION ALL SELECT 'payouts.payout', id, 'approved', 'sending', '', now() FROM payouts_payout
-UNION ALL SELECT 'payouts.payout', id, 'sending', 'succeeded', '', now() FROM payouts_payout ORDER BY 3 DESC;
+UNION ALL SELECT 'payouts.payout', id, 'sending', 'succeeded', '', now() FROM payouts_payout ORDER BY 3;
 UPDATE payouts_payout SET state = 'succeeded', completed_at = now(), bank_reference = 'B' || id;
 WITH entries AS (
     INSERT INTO ledger_entry (reference, kind, at)

@@ -28,7 +28,8 @@ SELECT (SELECT (count(*), sum(fen), count(*) FILTER (WHERE state = 'approved')):
          WHERE thing = 'payouts.payout')"""
 _FLOOR = """
 CREATE TEMP TABLE owed ON COMMIT DROP AS
-SELECT a.id AS account_id, a.owner AS household_id, replace(gen_random_uuid()::text, '-', '') AS out_no, -sum(l.fen) AS fen
+SELECT a.id AS account_id, a.owner AS household_id, replace(gen_random_uuid()::text, '-', '') AS out_no,
+       -sum(l.fen) AS fen
   FROM ledger_line l JOIN ledger_account a ON a.id = l.account_id
  WHERE a.kind = 'household' AND NOT EXISTS (SELECT FROM ledger_settlement s WHERE s.line_id = l.id) GROUP BY a.id;
 ANALYZE owed;
@@ -37,7 +38,8 @@ SELECT 'scheduled', %(bank)s, now(), 1, count(*), sum(fen) FROM owed;
 WITH written AS (
     INSERT INTO payouts_payout (run_id, household_id, account_id, bank, out_no, fen, state, created_at, bank_reference,
            held_for, approvals_needed)
-    SELECT (SELECT max(id) FROM payouts_run), o.household_id, b.id, %(bank)s, o.out_no, o.fen, 'approved', now(), '', '', 0
+    SELECT (SELECT max(id) FROM payouts_run), o.household_id, b.id, %(bank)s, o.out_no, o.fen, 'approved', now(), '',
+           '', 0
       FROM owed o JOIN payouts_bankaccount b ON b.household_id = o.household_id AND b.state = 'approved'
      ORDER BY o.household_id RETURNING id)
 INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, reason, at)

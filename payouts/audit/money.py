@@ -3,11 +3,12 @@
 CHECKS = {
     "captures that are not in the ledger with their amount": """
         SELECT p.reference FROM purchases_payment p
-          LEFT JOIN ledger_entry e ON e.reference = 'capture:' || p.reference
-          LEFT JOIN ledger_line l ON l.entry_id = e.id
-          LEFT JOIN ledger_account a ON a.id = l.account_id AND a.code = 'gateway:' || p.gateway
-         WHERE p.state = 'captured' GROUP BY p.id HAVING coalesce(sum(l.fen) FILTER (WHERE a.id IS NOT NULL), 0)
-               <> p.captured_fen""",
+          LEFT JOIN (
+               SELECT e.reference, a.code, sum(l.fen) AS fen FROM ledger_account a
+                 JOIN ledger_line l ON l.account_id = a.id JOIN ledger_entry e ON e.id = l.entry_id
+                WHERE a.kind <> 'household' GROUP BY 1, 2
+               ) b ON b.reference = 'capture:' || p.reference AND b.code = 'gateway:' || p.gateway
+         WHERE p.state = 'captured' AND coalesce(b.fen, 0) <> p.captured_fen""",
     "capture entries without a captured payment": """
         SELECT e.reference FROM ledger_entry e WHERE e.kind = 'capture' AND NOT EXISTS (
                SELECT FROM purchases_payment p
@@ -21,17 +22,20 @@ CHECKS = {
          WHERE o.state IN ('paid', 'partly_refunded', 'refunded')
          GROUP BY o.id HAVING coalesce(-sum(l.fen), 0) <> o.total_fen""",
     "captures owed back to buyers that are not their refunds": """
+        WITH booked AS (
+               SELECT e.reference, -sum(l.fen) AS fen FROM ledger_account a
+                 JOIN ledger_line l ON l.account_id = a.id JOIN ledger_entry e ON e.id = l.entry_id
+                WHERE a.kind = 'refunds' GROUP BY 1
+        ), named AS (
+               SELECT id, 'capture:' || reference AS of FROM purchases_payment
+               UNION ALL SELECT id, 'sendback:' || reference FROM purchases_payment
+               UNION ALL SELECT payment_id, 'giveback:' || number || suffix FROM purchases_refund
+               CROSS JOIN (VALUES (''), (':stand-in')) v(suffix) WHERE reason IN ('gone', 'asked'))
         SELECT p.reference FROM purchases_payment p
           LEFT JOIN (SELECT payment_id, sum(fen) AS fen FROM purchases_refund GROUP BY 1) r ON r.payment_id = p.id
-          LEFT JOIN (SELECT id, 'capture:' || reference AS of FROM purchases_payment
-                     UNION ALL SELECT id, 'sendback:' || reference FROM purchases_payment
-                     UNION ALL SELECT payment_id, 'giveback:' || number || suffix FROM purchases_refund
-                     CROSS JOIN (VALUES (''), (':stand-in')) v(suffix) WHERE reason IN ('gone', 'asked')
-               ) w ON w.id = p.id
-          LEFT JOIN ledger_entry e ON e.reference = w.of
-          LEFT JOIN ledger_line l ON l.entry_id = e.id
-               AND EXISTS (SELECT FROM ledger_account a WHERE a.id = l.account_id AND a.kind = 'refunds')
-         GROUP BY p.id, r.fen HAVING coalesce(-sum(l.fen), 0) <> coalesce(r.fen, 0)""",
+          LEFT JOIN (SELECT n.id, sum(b.fen) AS fen FROM booked b JOIN named n ON n.of = b.reference GROUP BY 1
+               ) b ON b.id = p.id
+         WHERE coalesce(b.fen, 0) <> coalesce(r.fen, 0)""",
     "refunds that are not in the ledger once they have arrived": """
         SELECT r.number FROM purchases_refund r LEFT JOIN ledger_entry e ON e.reference = 'refund:' || r.number
          WHERE (r.state = 'succeeded') <> (e.id IS NOT NULL)""",

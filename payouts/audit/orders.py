@@ -2,9 +2,13 @@
 
 CHECKS = {
     "orders whose sinks are not as many as ordered": """
-        SELECT o.number FROM purchases_order o LEFT JOIN purchases_sink s ON s.order_id = o.id
-         WHERE o.state IN ('allocating', 'held', 'paid', 'partly_refunded', 'refunded') GROUP BY o.id
-        HAVING count(s.id) + (SELECT count(r.refund_id) FROM purchases_sinkrelease r WHERE r.order_id = o.id)
+        SELECT o.number FROM purchases_order o
+          LEFT JOIN (SELECT order_id, count(*) AS n FROM purchases_sink WHERE order_id IS NOT NULL GROUP BY 1
+               ) s ON s.order_id = o.id
+          LEFT JOIN (SELECT order_id, count(refund_id) AS n FROM purchases_sinkrelease GROUP BY 1
+               ) r ON r.order_id = o.id
+         WHERE o.state IN ('allocating', 'held', 'paid', 'partly_refunded', 'refunded')
+           AND coalesce(s.n, 0) + coalesce(r.n, 0)
                <> CASE o.state WHEN 'allocating' THEN o.allocated ELSE o.quantity END""",
     "sinks held by orders that have ended": """
         SELECT s.id FROM purchases_sink s LEFT JOIN purchases_order o ON o.id = s.order_id

@@ -3,12 +3,16 @@
 CHECKS = {
     "payouts whose settled lines are not their amount": """
         SELECT p.out_no FROM payouts_payout p
-          LEFT JOIN ledger_settlement s ON s.payout_reference = p.out_no
-          LEFT JOIN ledger_line l ON l.id = s.line_id
-          LEFT JOIN ledger_entry e ON e.id = l.entry_id
-         GROUP BY p.id
-        HAVING coalesce(-sum(l.fen) FILTER (WHERE e.reference <> 'payout:' || p.out_no), 0) <> p.fen
-            OR coalesce(sum(l.fen), 1) <> 0""",
+          LEFT JOIN (
+               SELECT s.payout_reference, sum(l.fen) AS fen
+                 FROM ledger_settlement s JOIN ledger_line l ON l.id = s.line_id GROUP BY 1
+               ) taken ON taken.payout_reference = p.out_no
+          LEFT JOIN (
+               SELECT s.payout_reference, sum(l.fen) AS fen FROM payouts_payout o
+                 JOIN ledger_entry e ON e.reference = 'payout:' || o.out_no JOIN ledger_line l ON l.entry_id = e.id
+                 JOIN ledger_settlement s ON s.line_id = l.id AND s.payout_reference = o.out_no GROUP BY 1
+               ) own ON own.payout_reference = p.out_no
+         WHERE coalesce(own.fen, 0) - coalesce(taken.fen, 0) <> p.fen OR coalesce(taken.fen, 1) <> 0""",
     "arrived payouts that are not in the ledger once": """
         SELECT p.out_no FROM payouts_payout p LEFT JOIN ledger_entry e ON e.reference = 'arrived:' || p.out_no
          WHERE (p.state IN ('succeeded', 'returned')) <> (e.id IS NOT NULL)""",
