@@ -13,8 +13,8 @@ from bench.market import MARKET, vacuum
 from bench.measure import Result, Setting, alternate, timed
 from bench.sold import BANK, pay_all, sell_all
 
-RUN_GOAL, MOST_GROWN_MB = 2.0, 10.0
-AUDIT_S, AUDIT_JOBS, AUDIT_MB = 60.0, 2, 150.0
+RUN_GOAL, MOST_GROWN_MB = 2.0, 16.0
+AUDIT_S, AUDIT_JOBS, AUDIT_MB = 60.0, 2, 200.0
 
 # What a run must come to, from the sinks themselves and not from the ledger it reads.
 _OWED = "SELECT count(DISTINCT household_id), sum(price_fen)::bigint FROM purchases_sink WHERE order_id IS NOT NULL"

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         try:
             if not options["only"]:
                 self.show_balances()
-            checked = self.check(wanted, options["jobs"])
+            checked = self.check_all(wanted, options["jobs"])
         except Error as error:
             raise CommandError(f"The audit was broken off, nothing is known: {error}", returncode=2) from error
         if options["verbosity"] > 1:
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             for kind, fen in cursor.fetchall():
                 self.stdout.write(f"{kind:<12}{yuan(int(fen)):>18}")
 
-    def check(self, wanted: running.Statements, jobs: int) -> list[running.Outcome]:
+    def check_all(self, wanted: running.Statements, jobs: int) -> list[running.Outcome]:
         """The outcomes of all statements, with a bar where somebody is looking."""
         outcomes = track(
             running.check(wanted, jobs),
