@@ -14,14 +14,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from carbonsink.embedded import children
 from tests.chaos import report
@@ -87,6 +88,7 @@ def perform(options: argparse.Namespace, state: State) -> None:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=Console(stderr=True),
     )  # fmt: skip
+    running: set[subprocess.Popen[bytes]] = set()
     with bar, ThreadPoolExecutor(options.jobs) as pool:
         plays = bar.add_task("plays", total=len(plan))
 
@@ -94,13 +96,20 @@ def perform(options: argparse.Namespace, state: State) -> None:
             ground = grounds.get()
             line = bar.add_task(play[0], total=None)
             try:
-                state.add(run(*play, ground, bar, line))
+                played = run(*play, ground, lambda done, of: bar.update(line, completed=done, total=of), running)
+                if played["code"] != -signal.SIGTERM:
+                    state.add(played)
             finally:
                 bar.remove_task(line)
                 bar.advance(plays)
                 grounds.put(ground)
 
-        list(pool.map(one, plan))
+        try:
+            list(pool.map(one, plan))
+        except KeyboardInterrupt:
+            for child in list(running):
+                child.terminate()  # What it started ends with it.
+            raise
 
 
 def _plan(options: argparse.Namespace, state: State) -> Iterator[tuple[str, int]]:
@@ -112,32 +121,39 @@ def _plan(options: argparse.Namespace, state: State) -> Iterator[tuple[str, int]
                 yield name, chance.randrange(10**9) if options.seed is None else options.seed
 
 
-def run(name: str, seed: int, ground: Path, bar: Progress | None = None, line: TaskID | None = None) -> dict[str, Any]:
+def run(
+    name: str,
+    seed: int,
+    ground: Path,
+    watch: Callable[[int, int], None] = lambda done, of: None,
+    running: set[subprocess.Popen[bytes]] | None = None,
+) -> dict[str, Any]:
     """Plays one scenario as a process of its own, which is ended with all it started when it takes too long."""
     ground.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tests.chaos.play", name, "--dir", str(ground), "--seed", str(seed)]
-    last: dict[str, Any] = {"scenario": name, "seed": seed, "ok": False, "error": "it said nothing"}
+    running, log = set() if running is None else running, ground / "play.log"
+    last: dict[str, Any] = {"scenario": name, "seed": seed, "ok": False, "error": ""}
     started = time.monotonic()
-    with (ground / "play.log").open("wb") as log:
-        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
-        limit = threading.Timer(SECONDS.get(name, 600), child.send_signal, [signal.SIGKILL])
-        limit.start()
-        try:
-            assert child.stdout is not None
-            for text in child.stdout:
-                said = json.loads(text)
-                if "progress" in said and bar is not None and line is not None:
-                    bar.update(line, completed=said["progress"], total=said["of"])
-                elif "ok" in said:
-                    last = said
-        finally:
-            limit.cancel()
-            code = children.stop(child, ((signal.SIGTERM, 20.0),) if child.poll() is None else ())
-            child.stdout.close()
+    with log.open("wb") as errors:
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
+    running.add(child)
+    limit = threading.Timer(SECONDS.get(name, 900), child.kill)
+    limit.start()
+    try:
+        with child.stdout or nullcontext([]) as said:
+            for line in map(json.loads, said):
+                if "progress" in line:
+                    watch(line["progress"], line["of"])
+                elif "ok" in line:
+                    last = line
+    finally:
+        limit.cancel()
+        code = children.stop(child, ((signal.SIGTERM, 20.0),))
+        running.discard(child)
     if "seconds" not in last:
         last["seconds"] = round(time.monotonic() - started, 1)
-        last["error"] = f"ended with {code}: {(ground / 'play.log').read_text(errors='replace')[-2000:]}"
-    return last
+        last["error"] = f"ended with {code}: {log.read_text(errors='replace')[-2000:]}"
+    return last | {"code": code}
 
 
 if __name__ == "__main__":

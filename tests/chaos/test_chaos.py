@@ -1,14 +1,16 @@
 """Every fault once, injected for real: each play is a process of its own with servers of its own."""
 
+import inspect
 import os
 import random
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.__main__ import run
-from tests.chaos.names import NAMES, ONCE
+from tests.chaos.names import NAMES, ONCE, ROOMS
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.chaos
@@ -18,6 +20,17 @@ pytestmark = pytest.mark.chaos
 def ground() -> Path:
     """A folder for each worker: the servers' data are made once there and serve again."""
     return ROOT / ".chaos" / f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_scenario_of_a_room_is_played(room: str) -> None:
+    module = import_module(f"tests.chaos.scenarios.{room}")
+    public = [
+        name
+        for name, found in vars(module).items()
+        if inspect.isfunction(found) and found.__module__ == module.__name__ and not name.startswith("_")
+    ]
+    assert public == ROOMS[room]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ONCE])

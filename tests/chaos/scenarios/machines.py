@@ -64,10 +64,10 @@ def disk_full_while_a_photo_is_written(stage: Stage) -> None:
     taken = photos.take_photo(tree, io.BytesIO(picture), officer=tree.registered_by)
     with taken.original.open("rb") as kept:
         assert kept.read() == picture
-    owe_and_pay(stage)
+    _owe_and_pay(stage)
 
 
-def owe_and_pay(stage: Stage) -> None:
+def _owe_and_pay(stage: Stage) -> None:
     """The money goes on meanwhile."""
     owe(stage, 2)
     stage.settle()
