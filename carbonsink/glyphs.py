@@ -60,9 +60,11 @@ class GlyphWriter:
             return "", advance
         mask, (left, top) = font.getmask2(char, "L", anchor="ls")
         wide, high = mask.size
-        drawn = Image.new("L", mask.size, 255)
-        drawn.im.paste(0, (0, 0, wide, high), mask)
+        # Black that is seen through where the character is not, or it would cut off its neighbours.
+        ink = Image.new("L", mask.size, 0)
+        ink.im.paste(255, (0, 0, wide, high), mask)
+        drawn = ImageReader(Image.merge("LA", (Image.new("L", mask.size, 0), ink)))
         self.canvas.beginForm(name, -1, -1, 2, 2)
-        self.canvas.drawImage(ImageReader(drawn), left / EM_PX, -(top + high) / EM_PX, wide / EM_PX, high / EM_PX)
+        self.canvas.drawImage(drawn, left / EM_PX, -(top + high) / EM_PX, wide / EM_PX, high / EM_PX, mask="auto")
         self.canvas.endForm()
         return name, advance

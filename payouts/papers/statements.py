@@ -22,7 +22,7 @@ from payouts.plain_words import on_paper
 from trees.models import Division, Household
 
 AT_ONCE = 50
-MOST_PAID = 4
+MOST_SOLD, MOST_PAID = 2, 3
 WIDTH, HEIGHT = landscape(A4)[0] / 2, landscape(A4)[1]
 EDGE, CODE = 11 * mm, 36 * mm
 
@@ -35,7 +35,7 @@ class Row:
     right: str = ""
     size_pt: float = 13
     weight: Weight = "Regular"
-    gap_pt: float = 8
+    gap_pt: float = 6
 
 
 def statements_pdf(village: Division, month: Month, file: IO[bytes]) -> int:
@@ -68,13 +68,15 @@ def rows_of(money: Earnings, month: Month) -> list[Row]:
 
 
 def _heading(text: str) -> Row:
-    return Row(text, size_pt=14, weight="Bold", gap_pt=5)
+    return Row(text, size_pt=14, weight="Bold", gap_pt=11)
 
 
 def _sold(money: Earnings) -> Iterator[Row]:
     yield _heading("本月卖出")
-    for one in money.sold:
+    for one in money.sold[:MOST_SOLD]:
         yield Row(f"{one.vintage}年度 {one.trees}棵 {one.kg}千克", yuan(one.fen), 14)
+    if more := money.sold[MOST_SOLD:]:
+        yield Row(f"其他年度 {sum(one.trees for one in more)}棵", yuan(sum(one.fen for one in more)), 14)
     if not money.sold:
         yield Row("本月没有卖出。")
 
@@ -84,8 +86,7 @@ def _paid(money: Earnings) -> Iterator[Row]:
     for payout in money.paid[:MOST_PAID]:
         day = timezone.localtime(payout.completed_at)
         yield Row(f"{day.month}月{day.day}日 尾号{payout.account.last_four}", yuan(payout.fen), 14)
-    more = money.paid[MOST_PAID:]
-    if more:
+    if more := money.paid[MOST_PAID:]:
         yield Row(f"另有{len(more)}笔", yuan(sum(payout.fen for payout in more)), 14)
     if len(money.paid) > 1:
         yield Row("合计", yuan(money.paid_fen), 16, "Bold")
