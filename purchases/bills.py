@@ -21,7 +21,7 @@ from carbonsink.locks import one_after_another
 from carbonsink.states import StateChange, move
 from purchases import payments
 from purchases.gateways.base import BillLine, DayBill, PaymentReport
-from purchases.models import Bill, ByHand, Difference, Payment, Refund
+from purchases.models import Bill, ByHand, Difference, Payment, Refund, Stray
 
 log = structlog.get_logger(__name__)
 Kind = Difference.Kind
@@ -100,6 +100,8 @@ def _captures_here(gateway: str, lines: list[BillLine]) -> list[_Found]:
     theirs = {line.transaction_id: line.fen for line in lines if line.kind == "capture"}
     known = Payment.objects.filter(gateway=gateway, transaction_id__in=theirs, state=Payment.State.CAPTURED)
     ours = {str(number): fen or 0 for number, fen in known.values_list("transaction_id", "captured_fen")}
+    # Those without an order are known too, once two people have said that they go back.
+    ours |= dict(_going_back(gateway).filter(transaction_id__in=theirs).values_list("transaction_id", "fen"))
     return _differing(theirs, ours, Kind.CAPTURE_MISSING_HERE, Kind.CAPTURE_AMOUNT)
 
 
@@ -107,7 +109,13 @@ def _refunds_here(gateway: str, lines: list[BillLine]) -> list[_Found]:
     """Refunds of the bill that we do not know so. One that somebody has sent by hand too has gone twice."""
     theirs = {line.number: line.fen for line in lines if line.kind == "refund"}
     known = Refund.objects.filter(payment__gateway=gateway, number__in=theirs).exclude(pk__in=_by_hand())
-    return _differing(theirs, dict(known.values_list("number", "fen")), Kind.REFUND_MISSING_HERE, Kind.REFUND_AMOUNT)
+    strays = _going_back(gateway).filter(back_number__in=theirs, noted_by__isnull=True)
+    ours = dict(known.values_list("number", "fen")) | {str(one.back_number): one.fen for one in strays}
+    return _differing(theirs, ours, Kind.REFUND_MISSING_HERE, Kind.REFUND_AMOUNT)
+
+
+def _going_back(gateway: str) -> QuerySet[Stray]:
+    return Stray.objects.filter(gateway=gateway, back_number__isnull=False)
 
 
 def _differing(theirs: Mapping[str, int], ours: Mapping[str, int], missing: Kind, amount: Kind) -> list[_Found]:

@@ -24,7 +24,7 @@ from purchases.certificates import issue_certificate
 from purchases.gateways import gateway
 from purchases.gateways.base import PaymentReport
 from purchases.losses import has_losses, settle_unpaid
-from purchases.models import Notification, Order, Payment, Refund
+from purchases.models import Notification, Order, Payment, Refund, Stray
 
 log = structlog.get_logger(__name__)
 
@@ -97,13 +97,17 @@ def unbooked_notifications() -> list[int]:
     return list(found.order_by("payment").values_list("payment", flat=True).distinct()[:100])
 
 
+@transaction.atomic
 def book_stray(code: str, report: PaymentReport) -> None:
-    """Books a capture that belongs to no payment of ours as money to be explained, once."""
+    """Books a capture that belongs to no payment of ours as money to be explained, once. `purchases.strays` answers."""
     log.error("payment_unknown", gateway=code, reference=report.reference, fen=report.fen)
-    if report.state == "captured":
-        into, suspense = ledger.account(Account.Kind.GATEWAY, code), ledger.account(Account.Kind.SUSPENSE)
-        with suppress(ledger.AlreadyPosted):
-            ledger.post(f"stray:{code}:{report.transaction_id}", "stray", {into: report.fen, suspense: -report.fen})
+    if report.state != "captured":
+        return
+    known = {"reference": report.reference[:64], "fen": report.fen, "captured_at": report.captured_at or timezone.now()}
+    Stray.objects.get_or_create(gateway=code, transaction_id=report.transaction_id, defaults=known)
+    into, suspense = ledger.account(Account.Kind.GATEWAY, code), ledger.account(Account.Kind.SUSPENSE)
+    with suppress(ledger.AlreadyPosted), transaction.atomic():
+        ledger.post(f"stray:{code}:{report.transaction_id}", "stray", {into: report.fen, suspense: -report.fen})
 
 
 def book_capture(payment: Payment, report: PaymentReport) -> None:

@@ -20,6 +20,7 @@ from purchases import (
     refunds,
     repeats,
     replacements,
+    strays,
     survey,
     vintages,
 )
@@ -35,8 +36,8 @@ log = structlog.get_logger(__name__)
 @shared_task
 def sweep() -> None:
     """Finds what the bells missed: orders over time, large orders to be put together, notifications that nobody has
-    booked, receipts that are not written, open payments of ended orders, open refunds, sold trees that have left. One
-    at a time."""
+    booked, receipts that are not written, open payments of ended orders, open refunds, captures that go back, sold
+    trees that have left. One at a time."""
     with only_one("purchases.sweep") as mine:
         if not mine:
             return
@@ -48,6 +49,7 @@ def sweep() -> None:
         each(checkout.open_payments_of_ended_orders() + checkout.missed_notifications(), ask_about_payment)
         each(losses.orders_with_losses(), replacements.settle_losses)
         each(refunds.open_refunds(), refunds.step)
+        each(strays.unsent(), strays.step)
         each(matching.unseen(), matching.look_at)
 
 
@@ -79,6 +81,12 @@ def send_refund(refund_id: int) -> None:
     refund = Refund.objects.select_related("payment").get(pk=refund_id)
     if refund.state == Refund.State.REQUESTED:
         refunds.send(refund)
+
+
+@shared_task
+def send_stray(stray_id: int) -> None:
+    """Sends back one capture without an order. Twice does no harm: only one call may move it to `sending`."""
+    strays.step(stray_id)
 
 
 @shared_task

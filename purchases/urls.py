@@ -15,6 +15,7 @@ from purchases.views import (
     receipts,
     register,
     repeats,
+    strays,
     wechat,
 )
 
@@ -61,6 +62,10 @@ urlpatterns = [
     path("finance/returns/<str:kind>/<int:pk>/note", finance.note_return, name="finance-note-return"),
     path("finance/returns/refund/<int:pk>/take-over", finance.take_over_refund, name="finance-take-over"),
     path("finance/returns/<int:pk>/confirm", finance.confirm_return, name="finance-confirm-return"),
+    path("finance/strays/", strays.listing, name="finance-strays"),
+    path("finance/strays/<int:pk>/propose", strays.propose, name="finance-propose-stray"),
+    path("finance/strays/<int:pk>/answer", strays.answer, name="finance-answer-stray"),
+    path("finance/strays/<int:pk>/send", strays.send, name="finance-send-stray"),
     path("finance/differences/", finance.differences, name="finance-differences"),
     path("finance/differences/<int:pk>/answer", finance.answer_difference, name="finance-answer-difference"),
     path("orders/<str:token>/gifts/", gifts.given, name="gifts"),

@@ -1,4 +1,5 @@
 """What is always true (design: invariants), by subject, as queries that find what breaks it. None changes anything."""
+
 """What is always true (design: invariants), as queries that find what breaks it, by subject. None of them changes
 anything."""
 

@@ -10,7 +10,7 @@ CHECKS = {
             ('purchases_certificate_fixed'), ('purchases_retirement_append_only'), ('purchases_transfer_fixed'),
             ('purchases_voucher_append_only'), ('purchases_sink_succession'), ('purchases_certificate_stays_ended'),
             ('purchases_retirement_of_retired'), ('purchases_certificate_retired_says_why'),
-            ('purchases_byhand_fixed'),
+            ('purchases_byhand_fixed'), ('purchases_stray_fixed'),
             ('payouts_payout_fixed'), ('payouts_attempt_fixed'), ('payouts_bankaccount_fixed'),
             ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
             ('payouts_payout_approved_by_enough'), ('payouts_approval_by_another'), ('payouts_approval_append_only'),

@@ -44,7 +44,27 @@ CHECKS = {
          WHERE a.kind = 'refunds'
            AND (SELECT coalesce(-sum(l.fen), 0) FROM ledger_line l WHERE l.account_id = a.id)
             <> (SELECT coalesce(sum(r.fen), 0) FROM purchases_refund r WHERE r.state <> 'succeeded')
-             + (SELECT coalesce(sum(t.fen), 0) FROM purchases_transfer t WHERE t.state = 'going_back')""",
+             + (SELECT coalesce(sum(t.fen), 0) FROM purchases_transfer t WHERE t.state = 'going_back')
+             + (SELECT coalesce(sum(y.fen), 0) FROM purchases_stray y
+                 WHERE y.state IN ('going_back', 'sending', 'unknown', 'failed', 'by_hand'))""",
+    "captures without an order that are not in the ledger once, or were used without two people": """
+        SELECT y.gateway || ':' || y.transaction_id FROM purchases_stray y
+          LEFT JOIN ledger_entry c ON c.reference = 'stray:' || y.gateway || ':' || y.transaction_id
+          LEFT JOIN ledger_line l ON l.entry_id = c.id AND l.account_id = (
+                    SELECT id FROM ledger_account WHERE code = 'suspense')
+          LEFT JOIN ledger_entry u ON u.reference = 'stray-used:' || y.id
+          LEFT JOIN ledger_line ul ON ul.entry_id = u.id AND ul.account_id = l.account_id
+          LEFT JOIN ledger_entry s ON s.reference = 'stray-sent:' || y.id
+          LEFT JOIN purchases_payment p ON p.id = y.payment_id
+         WHERE coalesce(-l.fen, 0) <> y.fen OR (y.state IN ('waiting', 'proposed')) <> (u.id IS NULL)
+            OR coalesce(ul.fen, y.fen) <> y.fen OR (y.state = 'sent_back') <> (s.id IS NOT NULL)
+            OR (u.id IS NOT NULL AND (y.agreed_by_id IS NULL OR y.agreed_by_id = y.proposed_by_id))
+            OR (p.id IS NOT NULL AND (p.transaction_id, p.captured_fen) IS DISTINCT FROM (y.transaction_id, y.fen))""",
+    "ledger entries of captures without an order that nobody can answer": """
+        SELECT e.reference FROM ledger_entry e WHERE e.kind IN ('stray', 'stray-used', 'stray-sent') AND NOT EXISTS (
+               SELECT FROM purchases_stray y
+                WHERE e.reference IN ('stray:' || y.gateway || ':' || y.transaction_id,
+                                      'stray-used:' || y.id, 'stray-sent:' || y.id))""",
     "money that nobody has explained": """
         SELECT a.code FROM ledger_account a JOIN ledger_line l ON l.account_id = a.id
          WHERE a.kind = 'suspense' AND a.code <> 'suspense:transfers' GROUP BY a.id HAVING sum(l.fen) <> 0""",

@@ -7,6 +7,7 @@ from purchases.models.certificates import Certificate, Gift, Repeat, Retirement
 from purchases.models.orders import Order
 from purchases.models.payments import Notification, Payment, Refund, Voucher
 from purchases.models.sinks import Replacement, Sink, SinkRelease, Stock, Tariff
+from purchases.models.strays import Stray
 from purchases.models.transfers import BankFile, ByHand, Transfer
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Sink",
     "SinkRelease",
     "Stock",
+    "Stray",
     "Tariff",
     "Transfer",
     "Voucher",

@@ -14,7 +14,7 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
-from purchases import bills
+from purchases import bills, strays
 from purchases.models import BankFile, ByHand, Difference, Order, Refund, Transfer
 from purchases.transfers import answering, sent_by_hand
 from purchases.transfers.importing import Outcome, import_bank_file
@@ -92,6 +92,7 @@ def what_waits() -> dict[str, int]:
         "returns_waiting": sum(
             len(found()) for found in (sent_by_hand.to_send, sent_by_hand.refused, sent_by_hand.to_confirm)
         ),
+        "strays_waiting": strays.to_answer().count() + strays.to_send().count(),
         "differences_open": Difference.objects.filter(state=Difference.State.OPEN).count(),
     }
 
