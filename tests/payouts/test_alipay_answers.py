@@ -240,3 +240,28 @@ def test_rows_are_put_in_order_and_known_money_is_named(liar: Liar) -> None:
     assert page.movements[0].counterparty == "主办 单位"
     liar.says(LOG, {"code": "10000", "total_size": "0"})
     assert AlipayTransfers().statement(page.after).after == page.after
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (WELL | {"status": "REFUND", "order_id": "9"}, OUT_NO),
+        (WELL | {"status": "SUCCESS", "order_id": "9"}, ""),
+        (WELL | {"status": "REFUND"}, ""),
+        ({"code": "40004", "sub_code": "ORDER_NOT_EXIST"}, ""),
+        ({"code": "40004", "sub_code": "SOMETHING_NEW"}, ""),
+        ({"code": "40004", "sub_code": "SYSTEM_ERROR"}, None),
+        ({"code": "20000", "sub_code": "isp.unknow-error"}, None),
+    ],
+)
+def test_money_that_comes_back_nameless_is_asked_about(liar: Liar, answer: dict[str, Any], named: str | None) -> None:
+    back = ROW | {"merchant_order_no": "", "trans_amount": "3.00", "direction": "收入"}
+    liar.says(LOG, log_of(back))
+    liar.says(QUERY, answer)
+    if named is None:
+        with pytest.raises(BankError):
+            AlipayTransfers().statement("2026-11-21 09:59:00")
+        return
+    (row,) = AlipayTransfers().statement("2026-11-21 09:59:00").movements
+    assert (row.fen, row.out_no) == (300, named)
+    assert liar.asked[-1][2]["order_id"] == "9"
