@@ -16,9 +16,9 @@ Kind = Account.Kind
 
 # Entries by which money comes from outside: of an online payment, or a transfer with its way through suspense.
 EXPLAINED = "explained"
-CAME_IN = {"capture", "stray", "transfer", "transfer-used", "suspense", EXPLAINED}
+CAME_IN = {"capture", "stray", "stray-used", "transfer", "transfer-used", "suspense", EXPLAINED}
 # Entries by which money goes back to who had paid it.
-WENT_BACK = {"refund", "wentback", "transfer-sent"}
+WENT_BACK = {"refund", "wentback", "transfer-sent", "stray-sent"}
 # Rows of the supervised account's statement that only move money: from a gateway, from the sponsor.
 SPONSOR_PAYS_IN = "sponsor"
 MOVES_ONLY = {"settlement", SPONSOR_PAYS_IN, "fee"}

@@ -4,7 +4,7 @@ see one and the same moment."""
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from django.db import connection, transaction
 
 from carbonsink.states import Stateful
 
-# {sentence: queries, each with its parameters, whose rows are the offenders}
-Statements = dict[str, list[tuple[str, list[Any] | None]]]
+# Queries, each with its parameters, whose rows are the offenders; or what names them where no query can.
+Look = list[tuple[str, list[Any] | None]] | Callable[[], list[str]]
+# {sentence: how offenders are found}
+Statements = dict[str, Look]
 # Of a whole year's sales a hash or a sort fits into this; what is compiled is used once.
 _SETTINGS = ["SET LOCAL work_mem = '64MB'", "SET LOCAL jit = off"]
 _ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -154,10 +156,16 @@ def _begin(snapshot: str = "") -> None:
             cursor.execute(setting)
 
 
-def _outcome(sentence: str, queries: list[tuple[str, list[Any] | None]]) -> Outcome:
-    begun, offenders = time.perf_counter(), []
+def _outcome(sentence: str, look: Look) -> Outcome:
+    begun = time.perf_counter()
+    offenders = look() if callable(look) else _rows(look)
+    return Outcome(sentence, offenders, time.perf_counter() - begun)
+
+
+def _rows(queries: list[tuple[str, list[Any] | None]]) -> list[str]:
+    offenders = []
     with connection.cursor() as cursor:
         for query, params in queries:
             cursor.execute(query, params)
             offenders += [str(row[0]) for row in cursor.fetchmany(MOST_NAMED)]
-    return Outcome(sentence, offenders, time.perf_counter() - begun)
+    return offenders

@@ -45,7 +45,7 @@ def alipay_with_bank(day: Day, standin_dir: Path, settings: Any) -> Iterator[Ali
 
 
 def test_a_day_on_which_all_agrees_is_matched(day: Day) -> None:
-    payments, payouts = full_day(day)
+    _payments, payouts = full_day(day)
     assert [payout.state for payout in payouts] == ["succeeded", "succeeded"]
     day.end()
     for _turn in range(2):
@@ -83,7 +83,7 @@ def test_two_gateways_are_summed_and_compared(day: Day, alipay_with_bank: Alipay
 
 
 def test_refunds_are_sums_of_their_own(day: Day) -> None:
-    payments, _payouts = full_day(day)
+    full_day(day)
     factories.market(2)
     again = day.sell(2)
     refund = give_back(again)

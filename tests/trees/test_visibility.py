@@ -23,7 +23,6 @@ OFFICER, REVIEWER, FINANCE = roles.OFFICER, roles.REVIEWER, roles.FINANCE
 # Addresses of the registry that anyone may open, with why.
 PUBLIC = {
     "trees:picture": "re-encoded pictures without metadata",
-    "payouts:household": "the page of the household's paper",
     **dict.fromkeys(
         ["payouts:money", "payouts:money-day", "payouts:money-json", "payouts:money-verifier"],
         "totals of the money, for everybody",
