@@ -50,15 +50,14 @@ _PAYOUTS = """
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
-    ), flagged AS (
-        SELECT DISTINCT household_id FROM trees_flag
-         WHERE settled_at IS NULL AND tree_id IS NULL AND kind = ANY(%(flags)s)
     ), chosen AS (
-        SELECT p.*, CASE WHEN f.household_id IS NOT NULL THEN 'flagged'
+        SELECT p.*, CASE WHEN p.household_id IN (
+                              SELECT household_id FROM trees_flag
+                               WHERE settled_at IS NULL AND tree_id IS NULL AND kind = ANY(%(flags)s)) THEN 'flagged'
                          WHEN p.fen > %(limit)s THEN 'over_limit'
                          WHEN %(run_limit)s > 0 AND sum(p.fen) OVER () > %(run_limit)s THEN 'large_run'
                          ELSE '' END AS held_for
-          FROM payable p LEFT JOIN flagged f USING (household_id) WHERE p.so_far <= %(available)s
+          FROM payable p WHERE p.so_far <= %(available)s
     ), number AS MATERIALIZED (
         SELECT nextval(pg_get_serial_sequence('payouts_run', 'id')) AS run_id
     ), written AS (
