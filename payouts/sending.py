@@ -137,7 +137,9 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
 
     `refused`: it is about this attempt alone. When it was given up and sent again, nothing follows for the second one.
     """
-    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    # With what the household is told: two queries less for each of a night's thousands.
+    known = Payout.objects.select_related("account", "household")
+    payout = known.select_for_update(of=("self",)).get(pk=payout_id)
     state = Payout.State.SUCCEEDED if report.state == "returned" else Payout.State(report.state)
     if payout.state not in OPEN or payout.state == state:
         return
