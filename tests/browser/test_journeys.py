@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from carbonsink.accounts.roles import OFFICER, REVIEWER
-from payouts import audit, runs, sending, statements
+from payouts import access, audit, runs, sending, statements
 from payouts.demo.people import BANK_CODE, villager
 from payouts.demo.pictures import tree_picture
 from payouts.models import BankAccount
@@ -127,7 +127,10 @@ def test_a_buyer_pays_on_the_phone_and_the_household_sees_the_money(
     runs.run_payouts()
     for pk in sending.to_send():
         sending.send_payout(pk)
+    access.set_pin(household, "846203", by=household.registered_by, reason="test")
     page.goto(f"{live_server.url}/h/{household.public_id}/")
+    page.fill("[name=pin]", "846203")
+    page.click(".pin-form button")
     expect(page.get_by_text("3.00").first).to_be_visible()
     expect(page.get_by_text(account.last_four).first).to_be_visible()
     text = page.inner_text("body")

@@ -61,7 +61,7 @@ def test_an_account_that_the_bank_cannot_pay_bounces(bank: BankClient, listed: A
         tasks.sweep()
     assert len(money.transfers(bank)) == 1
     assert money.owed_fen(payout.household) == 300
-    (message,) = Message.objects.all()
+    (message,) = Message.objects.exclude(key__startswith="payout-arrived:")
     assert message.to == payout.household.phone
     assert payout.account.last_four in message.body
     books.all_is_well()
@@ -140,7 +140,7 @@ def test_the_same_bad_news_twice_or_at_once_is_one_bounce(bank: BankClient) -> N
     at_once(*[lambda: sending.record(payout.pk, news)] * 4)
     account = household.bank_accounts.get()
     assert [change.to_state for change in account.history()] == ["approved", "bounced"]
-    assert Message.objects.count() == 1
+    assert Message.objects.exclude(key__startswith="payout-arrived:").count() == 1
     assert money.owed_fen(household) == 300
     books.all_is_well()
 
@@ -175,5 +175,7 @@ def test_finance_puts_back_what_bounced_for_a_reason_that_has_passed(bank: BankC
     tasks.sweep()
     assert [row["status"] for row in money.transfers(bank)] == ["failed", "succeeded"]
     assert Payout.objects.latest("pk").out_no != payout.out_no
-    assert [message.key.split(":")[2] for message in Message.objects.order_by("pk")] == ["bounced", "put_back"]
+    assert [
+        message.key.split(":")[2] for message in Message.objects.filter(key__startswith="account:").order_by("pk")
+    ] == ["bounced", "put_back"]
     books.all_is_well()
