@@ -55,6 +55,14 @@ _REFUNDED_NEARBY = """
       LEFT JOIN ledger_entry e ON e.reference = 'refund:' || r.number
      WHERE (r.created_at < %(begin)s AND e.at >= %(begin)s AND e.at < %(end)s)
         OR (r.created_at < %(end)s AND (e.at IS NULL OR e.at >= %(end)s))"""
+# What belongs before a moment by its own clock, and was booked after it: captures and settlements that we learnt late.
+_BOOKED_LATE = """
+    SELECT coalesce(sum(l.fen), 0)::bigint FROM ledger_line l
+      JOIN ledger_entry e ON e.id = l.entry_id AND e.at >= %(end)s
+     WHERE l.account_id = %(account)s
+       AND (EXISTS (SELECT FROM payouts_statementrow r WHERE r.entry_id = e.id AND r.booked_at < %(end)s)
+            OR EXISTS (SELECT FROM purchases_payment p WHERE e.kind = 'capture' AND p.captured_at < %(end)s
+                          AND p.reference = substr(e.reference, 9)))"""
 _CAPTURES = ("capture_here", "capture_there", "capture_fen")
 
 
@@ -178,6 +186,7 @@ def settlements(look: Look, day: date, kept: Fees) -> None:
         code = account.code.partition(":")[2]
         lines = Line.objects.filter(account=account, entry__at__lt=end)
         fen = lines.aggregate(fen=Sum("fen", default=0))["fen"] - _booked(kept.get(code) or (), from_=end)
+        fen += _sum(_BOOKED_LATE, {"account": account.pk, "end": end})
         if fen < 0:
             early = code == TRANSFER  # The office swept the account before its statement was read.
             kind = Kind.SWEPT_EARLY if early else Kind.SETTLED_TOO_MUCH

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from carbonsink.standins import keys
 from payouts import reconciliation, sending, statements
 from payouts.models import Discrepancy, Payout, Reconciliation
 from payouts.reconciliation.found import bounds
@@ -70,24 +71,22 @@ class Day:
 
     def leave_serials(self) -> int:
         """The bank leaves out a number, which it uses later; the number."""
-        ((last,),) = self.sql("bank", "SELECT seq FROM sqlite_sequence WHERE name = 'movements'") or [(0,)]
-        self.sql("bank", "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'movements'")
-        return int(last) + 1
+        self.credit(1)
+        ((serial,),) = self.sql("bank", "SELECT max(serial) FROM movements")
+        self.sql("bank", "DELETE FROM movements WHERE serial = ?", serial)
+        return int(serial)
 
     def book_later(self, serial: int, fen: int, at: datetime | None = None, name: str = "") -> None:
         """The bank books a row under a number that we have read past."""
-        ((account,),) = self.sql(
-            "bank", "SELECT account FROM movements WHERE serial = (SELECT min(serial) FROM movements)"
-        )
         self.sql(
             "bank",
             "INSERT INTO movements VALUES (?, ?, ?, 'credit', ?, 0, ?, '1234567890', 'late', NULL, ?)",
-            serial, account, (at or timezone.now()).timestamp(), fen, name or settings.SPONSOR_NAMES[0], f"L{serial}",
+            serial, keys.ESCROW_ACCOUNT, (at or timezone.now()).timestamp(), fen, name or settings.SPONSOR_NAMES[0], f"L{serial}",
         )  # fmt: skip
 
-    def end(self) -> None:
-        """The next morning: half past eleven, when fees are booked and bills compared."""
-        morning = bounds(self.day)[1] + timedelta(hours=11, minutes=30)
+    def end(self, hour: float = 11.5) -> None:
+        """The next morning, by default at half past eleven: fees are booked and bills compared."""
+        morning = bounds(self.day)[1] + timedelta(hours=hour)
         self.later(seconds=(morning - timezone.now()).total_seconds())
         market.book_fees()
         market.compare_bills()

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from carbonsink.errors import DomainError
 from carbonsink.standins import keys
-from payouts import alerts, reconciliation, tasks
+from payouts import alerts, reconciliation, statements, tasks
 from payouts.models import Discrepancy, Reconciliation
 from payouts.reconciliation.found import bounds, working_days_before
 from purchases import checkout
-from purchases.models import Bill
+from purchases import tasks as market
 from tests import factories
 from tests.ground.threads import at_once
 from tests.payouts.days import Day, differences, full_day, give_back
@@ -45,17 +45,15 @@ def alipay_with_bank(day: Day, standin_dir: Path, settings: Any) -> Iterator[Ali
 
 
 def test_a_day_on_which_all_agrees_is_matched(day: Day) -> None:
-    _payments, payouts = full_day(day)
+    payouts = full_day(day)[1]
     assert [payout.state for payout in payouts] == ["succeeded", "succeeded"]
     day.end()
     for _turn in range(2):
         made = day.reconcile()
         assert (made.state, differences()) == ("matched", set())
-    settled = 900 - 4 - 2 + 1  # 0.6 % of 600 and of 300, rounded half up.
     assert made.sums["captured"] == {"ledger": 900, "gateway": 900}
     assert made.sums["fees"] == {"ledger": 6, "gateway": 6}
     assert made.sums["settled"] == {"ledger": 894, "bank": 894}
-    assert settled == 895
     assert made.sums["sponsor"] == {"ledger": 10_000, "bank": 10_000}
     assert made.sums["paid_out"] == {"ledger": -900, "bank": -900}
     assert made.sums["closing"] == {"ledger": 9_994, "bank": 9_994}
@@ -69,8 +67,8 @@ def test_two_gateways_are_summed_and_compared(day: Day, alipay_with_bank: Alipay
     factories.market(3)
     day.sell(1)
     payment = checkout.start_payment(factories.order(1), gateway_code="alipay", product="page")
-    alipay_with_bank.http.get(payment.checkout_url)
-    alipay_with_bank.control("POST", "pay", {"out_trade_no": payment.reference})
+    alipay_with_bank.open(payment.pay_url)
+    alipay_with_bank.pay(payment.reference)
     checkout.ask_gateway(payment)
     day.settle()
     alipay_with_bank.control("POST", "settle", {})
@@ -79,7 +77,6 @@ def test_two_gateways_are_summed_and_compared(day: Day, alipay_with_bank: Alipay
     assert made.sums["captured"] == {"ledger": 600, "gateway": 600}
     assert made.sums["settled"] == {"ledger": 596, "bank": 596}
     assert (made.state, differences()) == ("matched", set())
-    day.sql("alipay", "UPDATE trades SET fen = fen")  # Its book is a file of its own, beside the other's.
 
 
 def test_refunds_are_sums_of_their_own(day: Day) -> None:
@@ -160,8 +157,6 @@ def test_transfers_that_were_swept_before_their_statement_was_read_are_known(day
 
 
 def test_a_fee_that_nobody_booked_is_booked(day: Day) -> None:
-    from purchases import tasks as market
-
     full_day(day)
     start = bounds(day.day)[1]
     day.later(seconds=(start - timezone.now()).total_seconds() + 40_000)
@@ -225,18 +220,17 @@ def test_a_silent_bank_is_asked_tomorrow(day: Day) -> None:
 def test_the_command_prints_the_day_and_says_by_its_end_whether_all_is_explained(day: Day) -> None:
     full_day(day)
     day.credit(7, "路人甲")
+    statements.import_statement()
     day.end()
     said = io.StringIO()
     with pytest.raises(CommandError, match=str(day.day)):
         call_command("reconcile", f"--date={day.day}", "--dry-run", stdout=said)
     assert not Reconciliation.objects.exists()
-    assert "ROW" not in said.getvalue()
     with pytest.raises(CommandError, match=str(day.day)):
         call_command("reconcile", f"--date={day.day}", stdout=said)
     text = said.getvalue()
     assert "9.00" in text
     assert "100.01" in text
-    day.credit(1)
     before = day.day - timedelta(days=1)
     for made in Discrepancy.objects.filter(kind="row_unexplained"):
         reconciliation.answer(made, text="a gift", by=factories.user("finance"))
@@ -263,9 +257,3 @@ def test_working_days_leave_out_weekends() -> None:
     assert [working_days_before(monday, count) for count in (0, 1, 3, 5, 6)] == [
         monday, date(2026, 2, 27), date(2026, 2, 25), date(2026, 2, 23), date(2026, 2, 20),
     ]  # fmt: skip
-
-
-def test_bills_are_there_for_what_was_compared(day: Day) -> None:
-    full_day(day)
-    day.end()
-    assert Bill.objects.get(gateway="wechatpay", day=day.day).captured_fen == 900
