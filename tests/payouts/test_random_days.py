@@ -31,8 +31,9 @@ class Mischief:
         self.taken: set[str] = set()
         self.bill_lines = 0
 
-    def _row(self, kind: str) -> StatementRow:
-        row = self.dice.choice(list(StatementRow.objects.filter(kind=kind).exclude(serial__in=self.taken)))
+    def _row(self) -> StatementRow:
+        known = StatementRow.objects.filter(kind__in=["sponsor", "payout"]).order_by("pk")
+        row = self.dice.choice(list(known.exclude(serial__in=self.taken)))
         self.taken.add(row.serial)
         return row
 
@@ -41,13 +42,13 @@ class Mischief:
         return {("row_unexplained", f"standin:{serial}", True)}
 
     def changed_row(self) -> Expected:
-        row = self._row(self.dice.choice(["sponsor", "payout"]))
+        row = self._row()
         more = self.dice.randint(1, 99)
         self.day.sql("bank", "UPDATE movements SET fen = fen + ? WHERE serial = ?", more, int(row.serial))
         return {("row_changed", f"standin:{row.serial}", True)}
 
     def vanished_row(self) -> Expected:
-        row = self._row(self.dice.choice(["sponsor", "payout"]))
+        row = self._row()
         self.day.sql("bank", "DELETE FROM movements WHERE serial = ?", int(row.serial))
         return {("row_gone", f"standin:{row.serial}", True)}
 
