@@ -144,8 +144,9 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
     if payout.state not in OPEN or payout.state == state:
         return
     if report.fen is not None and report.fen != payout.fen:
-        text = f"The bank says that it pays {report.fen} fen, and we asked for {payout.fen}. Ask the bank."
-        alerts.raise_alert("content_changed", payout.out_no, text)
+        text = _("The bank speaks of %(theirs)s fen, the payout is %(ours)s fen. Ask the bank what it has paid.")
+        values = {"theirs": report.fen, "ours": payout.fen}
+        alerts.raise_alert("report_contradicts", payout.out_no, text % values)
         return
     attempt = payout.attempts.latest("pk")
     if refused is not None and attempt.pk != refused.pk:

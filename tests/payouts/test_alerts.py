@@ -1,6 +1,8 @@
 """Alerts: what takes too long or cannot be right is told to people, and closes when it is well again or answered."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from django.utils import timezone
 from carbonsink.accounts import roles
 from carbonsink.messages.models import Message
 from carbonsink.states import StateChange, move
-from payouts import alerts, sending, statements, tasks, watching
+from payouts import alert_kinds, alerts, sending, statements, tasks, watching
 from payouts.banks.base import TransferReport
 from payouts.models import Alert, BankAccount, Payout
 from payouts.runs import run_payouts
@@ -40,6 +42,15 @@ def begun() -> Payout:
     payout = Payout.objects.get()
     assert sending._begin(payout.pk) is not None
     return payout
+
+
+def test_each_kind_of_alert_that_is_raised_has_words_for_people() -> None:
+    sources = [path.read_text() for path in Path(alerts.__file__).parent.rglob("*.py")]
+    raised = {kind for text in sources for kind in re.findall(r'raise_alert\(\s*"(\w+)"', text)}
+    raised |= {kind for text in sources for kind in re.findall(r'^ALERT = "(\w+)"', text, re.M)}
+    raised |= set(watching.WATCHES)
+    assert {"case", "daily_statement", "unanswered", "report_contradicts"} <= raised
+    assert raised <= set(alert_kinds.KINDS)
 
 
 def test_a_payout_without_an_answer_is_told_of_after_15_minutes_until_the_bank_answers(later: Any) -> None:

@@ -227,7 +227,7 @@ def test_another_amount_than_ours_is_believed_in_nothing(cards: CardClient, monk
     sending.record(payout.pk, sending.TransferReport(payout.out_no, "succeeded", fen=301))
     assert states(payout) == ("unknown", ["unknown"])
     alert = Alert.objects.get()
-    assert (alert.kind, alert.about, alert.state) == ("content_changed", payout.out_no, "open")
+    assert (alert.kind, alert.about, alert.state) == ("report_contradicts", payout.out_no, "open")
     assert not alerts.stopping().exists()
     ask_all()
     arrived_once(cards, payout)
