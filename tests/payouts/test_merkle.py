@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payouts import merkle
@@ -60,6 +60,7 @@ def test_the_last_line_twice_is_another_tree() -> None:
     assert merkle.root(grown([b"a", b"b", b"c"])) != merkle.root(grown([b"a", b"b", b"c", b"c"]))
 
 
+@settings(deadline=None)
 @given(proven())
 def test_every_proof_fits(case: tuple[list[bytes], list[bytes], dict[int, bytes], list[bytes]]) -> None:
     texts, tree, leaves, nodes = case
@@ -73,6 +74,7 @@ def fits(root: bytes, leaves: dict[int, bytes], size: int, nodes: list[bytes]) -
         return False
 
 
+@settings(deadline=None)
 @given(proven(), st.data())
 def test_no_altered_proof_fits(
     case: tuple[list[bytes], list[bytes], dict[int, bytes], list[bytes]], data: st.DataObject
