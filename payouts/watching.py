@@ -11,13 +11,14 @@ from payouts import alerts, sending
 from payouts.models import Alert, Payout
 
 # {kind: query of what such an alert is about, and further values of its text}. The moment counts, not the database's
-# clock: the platform's own clock is the one that writes it.
+# clock: the platform's own clock is the one that writes it. Files for banks are watched as a whole (`payouts.batches`).
 WATCHES = {
     "unanswered": """
         SELECT p.out_no, p.fen FROM payouts_payout p
          WHERE p.state IN ('sending', 'unknown') AND EXISTS (
                SELECT FROM carbonsink_statechange c WHERE c.thing = 'payouts.payout' AND c.object_id = p.id
-                  AND c.to_state = 'sending' AND c.at < %(now)s - interval '15 minutes')""",
+                  AND c.to_state = 'sending' AND c.at < %(now)s - interval '15 minutes')
+           AND NOT EXISTS (SELECT FROM payouts_attempt t WHERE t.payout_id = p.id AND t.batch_id IS NOT NULL)""",
     "refund_unanswered": """
         SELECT r.number, r.fen FROM purchases_refund r
          WHERE r.state IN ('sending', 'unknown') AND r.created_at < %(now)s - interval '15 minutes'""",

@@ -60,6 +60,7 @@ CHECKS = {
          WHERE p.state IN ('sending', 'unknown') AND EXISTS (
                SELECT FROM carbonsink_statechange c WHERE c.thing = 'payouts.payout' AND c.object_id = p.id
                   AND c.to_state = 'sending' AND c.at < now() - interval '20 minutes')
+           AND NOT EXISTS (SELECT FROM payouts_attempt t WHERE t.payout_id = p.id AND t.batch_id IS NOT NULL)
            AND NOT EXISTS (SELECT FROM payouts_alert a
                             WHERE a.kind = 'unanswered' AND a.about = p.out_no AND a.state = 'open')""",
 }

@@ -100,7 +100,7 @@ def test_texts_of_strangers_and_rows_without_amount_do_not_stop_the_statement(
     paid_in(bank, 5, settings)
     assert statements.import_statement() == 2
     assert statements.import_statement() == 0
-    assert list(StatementRow.objects.order_by("serial").values_list("fen", "kind")) == [
+    assert list(StatementRow.objects.order_by("pk").values_list("fen", "kind")) == [
         (5, "suspense"),
         (0, "information"),
     ]

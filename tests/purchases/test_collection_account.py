@@ -98,13 +98,13 @@ def test_where_both_accounts_are_one_what_was_sent_back_is_not_charged_to_the_sp
     first = sent_by_hand.note_sent(Refund.objects.get(), bank_serial="D1", by=one)
     for number, fen, serial in ((10, -300, "D1"), (11, -50, "D2"), (12, -49, "D1")):
         statements._book("standin", Movement(str(10**6 + number), timezone.now(), fen, "青山", "退款", "", serial))
-    assert [row.kind for row in statements.StatementRow.objects.order_by("serial")][-3:] == [
+    assert [row.kind for row in statements.StatementRow.objects.order_by("pk")][-3:] == [
         "settlement", "suspense", "suspense",
     ]  # fmt: skip
     second = sent_by_hand.note_sent(going, bank_serial="D2", by=one)
     for noted in (first, second):
         sent_by_hand.confirm(noted, by=other)
-    for row in statements.StatementRow.objects.filter(kind="suspense").order_by("serial"):
+    for row in statements.StatementRow.objects.filter(kind="suspense").order_by("pk"):
         statements.explain(row, by=one, reason="sent back")
     # The last one is the sponsor's: nobody knows it.
     assert books.balances() == {"escrow": 251, "household": -300, "sponsor": 49}

@@ -84,12 +84,14 @@ def _take(row: dict[str, str], reports: dict[str, TransferReport], nameless: lis
     if not _NUMBER.fullmatch(out_no):
         nameless.append(read_text(out_no, 40) or "—")
         return
+    state, reason = _state(row["state"]), read_text(row.get("reason", ""), 160)
     report = TransferReport(
         out_no,
-        _state(row["state"]),
+        state,
         read_text(row.get("reference", ""), 140),
-        reason=read_text(row.get("reason", ""), 160),
+        reason=reason,
         fen=_fen(row.get("yuan", "")),
+        account_at_fault=state == "failed" and any(word in reason for word in settings.DAIFA_ACCOUNT_WORDS),
     )
     if reports.setdefault(out_no, report) != report:
         raise Problem(_("the number %(number)s is there twice, and not the same.") % {"number": out_no})

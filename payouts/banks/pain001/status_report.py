@@ -26,6 +26,8 @@ _SETTLED = {"ACSC", "ACCC"}
 _REFUSED = {"RJCT"}
 # Reasons that mean: we have had this before. That is no answer to what was sent first.
 _DUPLICATES = {"AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"}
+# Reasons that lie with the payee's account: wrong, closed, blocked, of another name, its holder dead.
+_ACCOUNTS_FAULTS = {"AC01", "AC03", "AC04", "AC06", "AC07", "AC14", "BE01", "BE06", "MD07", "RC08", "RC10"}
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
@@ -95,9 +97,9 @@ def _take(transaction: Element, reports: dict[str, TransferReport], doubled: lis
     if status in _REFUSED and code in _DUPLICATES:
         doubled.append(out_no)
         return
-    report = TransferReport(
-        out_no, _state(status), read_text(text(transaction, "AcctSvcrRef"), 140), reason=reason, fen=fen
-    )
+    state, reference = _state(status), read_text(text(transaction, "AcctSvcrRef"), 140)
+    at_fault = state == "failed" and code in _ACCOUNTS_FAULTS
+    report = TransferReport(out_no, state, reference, reason=reason, fen=fen, account_at_fault=at_fault)
     if reports.setdefault(out_no, report) != report:
         raise Problem(_("the number %(number)s is there twice, and not the same.") % {"number": out_no})
 
