@@ -97,6 +97,7 @@ def test_a_result_file_says_what_became_of_each(encoding: str) -> None:
         (A, "succeeded", 300, ""), (B, "failed", 123450, "户名不符"), (C, "accepted", 510, ""),
     ]  # fmt: skip
     assert page.reports[0].bank_reference == "B77"
+    assert [one.account_at_fault for one in page.reports] == [False, True, False]
 
 
 def test_columns_and_words_of_the_result_are_settings(settings: Any) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from payouts import batches, sending, tasks
 from payouts.banks import folder
-from payouts.models import Alert, Attempt, BankReport, Batch
+from payouts.models import Alert, Attempt, BankReport, Batch, Payout
 from payouts.runs import run_payouts
 from tests import factories
 from tests.ground.threads import at_once
@@ -111,6 +111,7 @@ def test_a_rejected_transfer_fails_and_the_others_arrive(file_bank: FileBank) ->
     tasks.sweep()
     assert states() == ["failed", "succeeded"]
     assert payouts[0].history().last().reason.startswith("AC04")  # type: ignore[union-attr]
+    assert [payout.account.state for payout in Payout.objects.order_by("pk")] == ["bounced", "approved"]
     assert money.owed_fen(payouts[0].household) == 300
     file_bank.agrees()
 

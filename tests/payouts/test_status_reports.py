@@ -17,7 +17,7 @@ from tests.purchases.banking import camt, entry
 
 ACCOUNT = "5200188000000000026"
 BATCH = cast(Batch, type("B", (), {"number": "20261122023000abcdef"}))
-A, B = "a" * 32, "b" * 32
+A, B, C = "a" * 32, "b" * 32, "c" * 32
 TODAY = timezone.localdate()
 
 
@@ -47,9 +47,11 @@ def test_statuses_of_transfers(kind: str, status: str, state: str) -> None:
 
 
 def test_accc_is_an_arrival_and_a_reason_is_kept() -> None:
-    page = read(filing.report(BATCH, (A, "ACCC"), (B, "RJCT:AC04")))
-    assert said(page) == [(A, "succeeded", None), (B, "failed", None)]
-    assert page.reports[1].reason == "AC04"
+    page = read(filing.report(BATCH, (A, "ACCC"), (B, "RJCT:AC04"), (C, "RJCT:AM04")))
+    assert said(page) == [(A, "succeeded", None), (B, "failed", None), (C, "failed", None)]
+    assert [one.reason for one in page.reports] == ["", "AC04", "AM04"]
+    # Only the second one lies with the account.
+    assert [one.account_at_fault for one in page.reports] == [False, True, False]
 
 
 @pytest.mark.parametrize(
