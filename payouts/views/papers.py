@@ -1,6 +1,6 @@
 """Papers of a village for who prints them: statements of all households, and the notice board's sheet."""
 
-import tempfile
+import io
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -17,8 +17,6 @@ from payouts.papers.months import newest_months
 from trees.models import Division, Household
 
 MONTHS = 12
-# A paper of more bytes is put together on disk.
-IN_MEMORY = 1024 * 1024
 
 
 def _villages(user: User) -> list[Division]:
@@ -44,7 +42,7 @@ def _paper(
     mine = Household.objects.visible_to(request.user).filter(village=code)
     village = get_object_or_404(Division, code=code, level=Division.Level.VILLAGE, pk__in=mine.values("village"))
     month = Month.named(request.GET.get("month", ""))
-    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the response closes it
+    file = io.BytesIO()  # 3 MB for 450 households.
     write(village, month, file)
     file.seek(0)
     answer: Any = FileResponse(file, content_type="application/pdf", filename=f"{name}-{code}-{month.first:%Y-%m}.pdf")

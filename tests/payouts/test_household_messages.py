@@ -98,7 +98,6 @@ def test_what_came_back_is_told_once_whichever_account_it_went_to() -> None:
     ((_to, text),) = texts()[before:]
     assert text == f"碳汇款3.00元被银行退回\n会再付到新账户 {page_of(owner)}"
     assert len(text) <= 70
-    books.all_is_well()
 
 
 def test_pin_and_answer_fit_into_one_message_each() -> None:
