@@ -110,6 +110,12 @@ KINDS = {
         _("Tell whoever runs the platform. The day is published once its figures are in balance."),
         link=_page("payouts:money"),
     ),
+    "statement_unread": Kind(
+        _("The bank's statement cannot be read"),
+        _("The bank does not answer, or says something that cannot be booked. What it says since is not known here."),
+        _("Ask the bank. If it answers as always, tell whoever runs the platform."),
+        link=_page("payouts:reconciliation"),
+    ),
     "statement_unexplained": Kind(
         _("A row of the statement that nobody can explain"),
         _("Money came or went on the supervised account, and nothing we know fits it. Until it is explained nothing"

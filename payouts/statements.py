@@ -43,6 +43,7 @@ def _import(code: str) -> int:
         page = channel.statement(cursor.after)
         booked += take_in(code, page).booked
         if page.after == cursor.after:
+            StatementCursor.objects.filter(bank=code).update(read_at=timezone.now())
             return booked
         cursor.after = page.after
         cursor.save(update_fields=["after"])

@@ -1,14 +1,16 @@
 """Watching for what takes too long: each time anew, so that what is well again closes by itself."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.money import yuan
 from payouts import alerts, sending
-from payouts.models import Alert, Payout
+from payouts.models import Alert, Payout, StatementCursor
 
 # {kind: query of what such an alert is about, and further values of its text}. The moment counts, not the database's
 # clock: the platform's own clock is the one that writes it. Files for banks are watched as a whole (`payouts.batches`).
@@ -31,6 +33,8 @@ WATCHES = {
            AND p.captured_fen = o.total_fen AND p.captured_at < %(now)s - interval '10 minutes'
            AND NOT EXISTS (SELECT FROM purchases_refund r WHERE r.payment_id = p.id)""",
 }
+# A bank that is silent for a while is asked again; for so long it is a person's to find out.
+UNREAD, STATEMENT_SILENT = "statement_unread", timedelta(hours=1)
 # Alerts that sending raises, about a payout's number.
 OF_SENDING = ["account_tampered", "content_changed", "bank_forgot"]
 
@@ -42,6 +46,11 @@ def watch() -> None:
         for about, text in found.items():
             alerts.raise_alert(kind, about, text)
         _close_all_but(kind, set(found))
+    silent = StatementCursor.objects.filter(bank=settings.PAYOUT_BANK, read_at__lt=timezone.now() - STATEMENT_SILENT)
+    for code, since in silent.values_list("bank", "read_at"):
+        text = _("Not read to its end since %(since)s.") % {"since": f"{timezone.localtime(since):%F %R}"}
+        alerts.raise_alert(UNREAD, code, text)
+    _close_all_but(UNREAD, {cursor.bank for cursor in silent})
     for kind in OF_SENDING:
         _close_all_but(kind, {payout.out_no for payout in _still_in_trouble(kind)})
 

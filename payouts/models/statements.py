@@ -79,3 +79,5 @@ class StatementCursor(models.Model):
 
     bank = models.CharField(max_length=20, primary_key=True)
     after = models.CharField(max_length=200)
+    # When it was last read to its end.
+    read_at = models.DateTimeField(null=True)

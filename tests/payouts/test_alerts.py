@@ -12,7 +12,7 @@ from carbonsink.accounts import roles
 from carbonsink.messages.models import Message
 from carbonsink.states import StateChange, move
 from payouts import alert_kinds, alerts, sending, statements, tasks, watching
-from payouts.banks.base import TransferReport
+from payouts.banks.base import Page, TransferReport
 from payouts.models import Alert, BankAccount, Payout
 from payouts.runs import run_payouts
 from purchases import refunds
@@ -48,7 +48,7 @@ def test_each_kind_of_alert_that_is_raised_has_words_for_people() -> None:
     sources = [path.read_text() for path in Path(alerts.__file__).parent.rglob("*.py")]
     raised = {kind for text in sources for kind in re.findall(r'raise_alert\(\s*"(\w+)"', text)}
     raised |= {kind for text in sources for kind in re.findall(r'^ALERT = "(\w+)"', text, re.M)}
-    raised |= set(watching.WATCHES)
+    raised |= {*watching.WATCHES, watching.UNREAD}
     assert {"case", "daily_statement", "unanswered", "report_contradicts"} <= raised
     assert raised <= set(alert_kinds.KINDS)
 
@@ -152,7 +152,7 @@ def test_a_late_capture_without_trees_and_without_a_refund_is_told_of(later: Any
 
 
 def test_what_a_bank_tells_of_a_stranger_is_closed_by_an_answer() -> None:
-    statements._record("standin", TransferReport("NOTOURS", "succeeded"))
+    statements.take_in("standin", Page((), "", (TransferReport("NOTOURS", "succeeded"),)))
     assert opened() == [("bank_stranger", "standin:NOTOURS", False)]
     alert, finance = Alert.objects.get(), factories.user(roles.FINANCE)
     client = banking.client_of(finance)
@@ -178,6 +178,25 @@ def test_no_answer_closes_what_ends_with_its_cause_only(later: Any) -> None:
     refused = client.post(f"/finance/alerts/{Alert.objects.get().pk}/answer", {"answer": "I know"})
     assert refused.status_code == 409
     assert len(opened()) == 1
+
+
+def test_a_statement_that_cannot_be_read_for_an_hour_is_told_of_until_it_can(
+    bank: BankClient, settings: Any, later: Any
+) -> None:
+    tasks.sweep()
+    address, settings.STANDIN_BANK_URL = settings.STANDIN_BANK_URL, "http://127.0.0.1:9"
+    later(minutes=59)
+    tasks.sweep()
+    tasks.watch()
+    assert opened() == []
+    later(minutes=2)
+    tasks.sweep()
+    tasks.watch()
+    assert opened() == [("statement_unread", "standin", False)]
+    settings.STANDIN_BANK_URL = address
+    tasks.sweep()
+    tasks.watch()
+    assert opened() == []
 
 
 def test_an_unexplained_row_stops_runs_until_it_is_explained(bank: BankClient) -> None:
