@@ -111,7 +111,13 @@ DAIFA_RESULT_COLUMNS: dict[str, str] = dict(
 DAIFA_SUCCESS_WORDS = env.list("DAIFA_SUCCESS_WORDS", ["成功", "交易成功", "处理成功", "已入账"])
 DAIFA_FAILURE_WORDS = env.list("DAIFA_FAILURE_WORDS", ["失败", "交易失败", "处理失败", "退回"])
 # A reason with one of these words in it lies with the payee's account: the household must give another one.
-DAIFA_ACCOUNT_WORDS = env.list("DAIFA_ACCOUNT_WORDS", ["户名", "账号", "账户", "帐号", "销户", "冻结", "挂失"])
+DAIFA_ACCOUNT_WORDS = env.list(
+    "DAIFA_ACCOUNT_WORDS",
+    [
+        *("销户", "冻结", "挂失", "户名不符", "户名有误", "姓名不符", "账号不存在", "账户不存在", "卡号不存在"),
+        *("账号有误", "卡号有误"),
+    ],
+)
 DAIFA_PENDING_WORDS = env.list("DAIFA_PENDING_WORDS", ["处理中", "待处理", "已受理"])
 
 # The rules of holding sinks until they are paid.
