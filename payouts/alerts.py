@@ -26,9 +26,12 @@ LISTED = 30
 
 def raise_alert(kind: str, about: str, text: str, *, stops: bool = False) -> None:
     """Raises an alert, unless one of this kind is open for the same thing. `stops`: no run of payouts before it is
-    closed."""
+    closed. One that is open and does not stop them does so from now on, and people are told anew."""
     alert = Alert(kind=kind, about=about[:120], text=text[:300], stops=stops, raised_at=timezone.now())
-    if Alert.objects.filter(kind=kind, about=alert.about, state=Alert.State.OPEN).exists():
+    open_ones = Alert.objects.filter(kind=kind, about=alert.about, state=Alert.State.OPEN)
+    if stops:
+        open_ones.filter(stops=False).update(stops=True, text=alert.text, told_at=None)
+    if open_ones.exists():
         return
     Alert.objects.bulk_create([alert], ignore_conflicts=True)
     log.error("alert", kind=kind, about=about, stops=stops)

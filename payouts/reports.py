@@ -1,6 +1,7 @@
 """What a bank says about transfers, held against what we know. Only what fits is recorded; all else is an alert."""
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from carbonsink.states import move
@@ -10,6 +11,8 @@ from payouts.models import Attempt, Batch, Payout
 
 # States in which nothing of ours can be at the bank.
 _NEVER_SENT = {Payout.State.PREPARED, Payout.State.HELD, Payout.State.APPROVED, Payout.State.CANCELLED}
+# A file that neither the machine nor a person has had: what is said of it can only be wrong.
+_NOT_HANDED_OVER = Q(batch__state=Batch.State.WRITTEN, batch__downloads__isnull=True)
 _COUNTED = {"accepted": "accepted", "succeeded": "arrived", "returned": "arrived", "failed": "failed"}
 
 
@@ -39,7 +42,7 @@ def _trouble(payout: Payout, report: TransferReport) -> str:
             "ours": payout.fen,
         }
     said, state = {"said": report.state}, payout.state
-    if state in _NEVER_SENT:
+    if state in _NEVER_SENT or payout.attempts.filter(_NOT_HANDED_OVER).exists():
         return _("The bank says “%(said)s” of a payout that was never sent. Ask the bank what it has paid.") % said
     if state == Payout.State.FAILED and report.state != "failed":
         sentence = _("The bank says “%(said)s” of a payout that has failed by its own word and is owed again.")
@@ -56,12 +59,13 @@ def take_batch(code: str, report: BatchReport) -> str:
     if batch is None:
         return "unknown"
     other = (report.payouts not in (None, batch.payouts)) or (report.fen not in (None, batch.fen))
-    if other or report.state == "duplicate" or (report.state == "refused" and _has_arrived(batch)):
+    refused = report.state == "refused"
+    if other or report.state == "duplicate" or (refused and (_has_arrived(batch) or _is_here(batch))):
         text = _("The bank says of this file: %(state)s, %(payouts)s payouts, %(fen)s fen, “%(reason)s”. Ask the bank.")
         values = {"state": report.state, "payouts": report.payouts, "fen": report.fen, "reason": report.reason}
         alerts.raise_alert("batch_refused", batch.number, text % values)
         return "doubtful"
-    if report.state == "refused":
+    if refused:
         _refuse(batch, report.reason)
     elif report.state == "accepted":
         for out_no in _numbers(batch, [Attempt.State.SENDING, Attempt.State.UNKNOWN]):
@@ -71,6 +75,10 @@ def take_batch(code: str, report: BatchReport) -> str:
 
 def _has_arrived(batch: Batch) -> bool:
     return batch.attempts.filter(state=Attempt.State.SUCCEEDED).exists()
+
+
+def _is_here(batch: Batch) -> bool:
+    return batch.attempts.filter(_NOT_HANDED_OVER).exists()
 
 
 def _numbers(batch: Batch, states: list[Attempt.State]) -> list[str]:
