@@ -140,7 +140,15 @@ def _stage(channel: FileBank, batch: Batch) -> None:
     """Lays the file on the disk and marks it handed over, in this order: what happens next is a single rename, which
     the next look makes up for."""
     folder.stage(channel.out_dir, batch.name, content_of(batch))
-    move(batch, Batch.State.DELIVERED, reason="front-end machine", delivered_at=timezone.now())
+    with transaction.atomic():
+        if _locked(batch).downloads.exists():
+            raise DomainError("carried", _("Somebody has taken this file meanwhile, to carry it."), status=409)
+        move(batch, Batch.State.DELIVERED, reason="front-end machine", delivered_at=timezone.now())
+
+
+def _locked(batch: Batch) -> Batch:
+    """The file as it is now; the machine and a person who takes it wait for each other."""
+    return Batch.objects.select_for_update().defer("content").get(pk=batch.pk)
 
 
 def content_of(batch: Batch) -> bytes:
@@ -156,10 +164,12 @@ def content_of(batch: Batch) -> bytes:
 def download(batch: Batch, *, by: User) -> bytes:
     """The file for a person who carries it to the bank; who took it, and when, is kept. DomainError where the
     front-end machine has it, or may still get it."""
-    if batch.state == Batch.State.WRITTEN and not _is_carried(batch):
-        raise DomainError("by_machine", _("This file is handed over by itself. Do not carry it to the bank."), 409)
     content = content_of(batch)
-    Download.objects.create(batch=batch, by=by)
+    with transaction.atomic():
+        batch = _locked(batch)
+        if batch.state == Batch.State.WRITTEN and not _is_carried(batch):
+            raise DomainError("by_machine", _("This file is handed over by itself. Do not carry it to the bank."), 409)
+        Download.objects.create(batch=batch, by=by)
     return content
 
 

@@ -10,6 +10,7 @@ from django.test import Client
 
 from carbonsink.accounts import roles
 from payouts import tasks
+from payouts.banks import folder
 from payouts.models import Alert, BankReport, Batch, Download
 from payouts.runs import run_payouts
 from tests import factories
@@ -113,6 +114,23 @@ def test_what_somebody_carries_the_machine_does_not_hand_over(
     tasks.sweep()
     batch.refresh_from_db()
     assert (batch.state, list(tmp_path.iterdir())) == ("delivered", [])
+
+
+def test_what_somebody_takes_at_the_moment_of_its_hand_over_does_not_go_twice(
+    batch: Batch, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PAIN001_OUT_DIR = str(tmp_path)
+    stage, person = folder.stage, factories.user(roles.FINANCE)
+
+    def taken_meanwhile(*args: Any) -> bool:
+        Download.objects.create(batch=batch, by=person)  # By a server that does not know of the machine yet.
+        return stage(*args)
+
+    monkeypatch.setattr(folder, "stage", taken_meanwhile)
+    for _ in range(2):
+        tasks.sweep()
+        batch.refresh_from_db()
+        assert (batch.state, [path.name for path in tmp_path.glob("[!.]*")]) == ("written", [])
 
 
 def test_a_file_whose_content_was_altered_is_not_given_out(batch: Batch, finance: Client) -> None:
