@@ -45,7 +45,9 @@ def set_pin(household: Household, pin: str, *, by: User | None, reason: str) -> 
     with transaction.atomic():
         row = _locked_row(household)
         row.hashed, row.version, row.set_at, row.set_by = hashed, row.version + 1, timezone.now(), by
-        row.wrong, row.locked_until = 0, None
+        # A stranger may have asked for it by SMS: the tries begin anew, and the locks go on growing.
+        row.wrong = 0 if by else row.wrong - row.wrong % TRIES
+        row.locked_until = timezone.now() if row.wrong else None
         row.save(update_fields=["hashed", "version", "set_at", "set_by", "wrong", "locked_until"])
         note(row, "", "set", by=by, reason=reason)
 

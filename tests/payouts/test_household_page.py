@@ -165,6 +165,26 @@ def test_five_wrong_pins_lock_for_an_hour_then_for_two_and_the_officer_lifts_it(
         HouseholdPin.objects.update(wrong=5)
 
 
+@pytest.mark.django_db
+def test_a_pin_by_sms_ends_a_lock_and_does_not_begin_the_locks_anew(later: Any) -> None:
+    """Or whoever has the code on the paper would ask for one, and guess on."""
+    owner, client = factories.household(), visitor()
+    set_pin(owner)
+
+    def locks_for_hours() -> float:
+        for _ in range(5):
+            client.post(address(owner), {"pin": "111111"})
+        return round((HouseholdPin.objects.get().locked_until - timezone.now()).total_seconds() / 3600, 1)
+
+    assert locks_for_hours() == 1
+    client.post(address(owner, "pin/"))
+    assert locks_for_hours() == 2
+    client.post(address(owner, "pin/"))
+    newest = Message.objects.latest("pk").subject.removeprefix("新密码")
+    assert owner.masked_name in shown(entered(owner, newest), owner)
+    assert (HouseholdPin.objects.get().wrong, HouseholdPin.objects.get().locked_until) == (0, None)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_no_more_than_five_guesses_at_the_same_moment_get_through() -> None:
     owner = factories.household()
