@@ -166,7 +166,8 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
                 ledger.account(Account.Kind.ESCROW, payout.bank): -payout.fen,
             },
         )
-        messages_to_households.tell_arrived(payout)
+        if report.state == "succeeded":
+            messages_to_households.tell_arrived(payout)
     else:
         _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
         if report.account_at_fault:

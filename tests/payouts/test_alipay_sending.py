@@ -8,8 +8,12 @@ from django.utils import timezone
 
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
+from carbonsink.messages.models import Message
 from payouts import alerts, sending, statements, tasks
 from payouts.banks import bank as channel
+from payouts.banks.alipay import account_log
+from payouts.banks.alipay.bank import AlipayTransfers
+from payouts.banks.base import BankError
 from payouts.models import Alert, Payout
 from payouts.runs import available_fen, run_payouts
 from tests.ground.threads import at_once
@@ -164,6 +168,29 @@ def test_a_failure_whose_money_never_left_is_a_failure(cards: CardClient, monkey
     tasks.send_payout(payout.pk)
     assert states(payout) == ("failed", ["failed"])
     assert money.owed_fen(payout.household) == 300
+
+
+def test_a_failure_is_not_taken_for_never_sent_when_the_log_cannot_be_asked(
+    cards: CardClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payout = approved(cards)
+    cards.control("POST", "cards", {"card": payout.account.number, "state": "failing"})
+    ask = AlipayTransfers._ask
+
+    def unreachable(self: AlipayTransfers, method: str, content: str) -> Any:
+        if method == account_log.METHOD:
+            raise BankError("unsent", "NO_CONNECTION")
+        return ask(self, method, content)
+
+    monkeypatch.setattr(AlipayTransfers, "_ask", unreachable)
+    tasks.send_payout(payout.pk)
+    assert states(payout) == ("unknown", ["unknown"])
+    monkeypatch.undo()
+    ask_all()
+    statements.import_statement()
+    assert states(payout) == ("returned", ["succeeded"])
+    assert not Message.objects.filter(key__startswith="payout-arrived").exists()  # It never did.
+    books.all_is_well()
 
 
 @pytest.mark.parametrize("nameless", [False, True])

@@ -135,7 +135,11 @@ class AlipayTransfers:
     def _left(self, out_no: str) -> bool:
         """Whether a transfer's money had left the account."""
         now = timezone.now().replace(microsecond=0) + timedelta(seconds=1)
-        rows = account_log.read(self._answered, now - account_log.LONGEST, now, out_no)
+        try:
+            rows = account_log.read(self._answered, now - account_log.LONGEST, now, out_no)
+        except BankError as error:
+            # That this question never got there says nothing of the transfer: it must not count as never sent.
+            raise BankError("unknown", error.code) from error
         return any(row.fen < 0 and row.out_no == out_no and row.kind != SERVICE_FEE for row in rows)
 
     def _movement(self, row: account_log.Row) -> Movement:
