@@ -73,6 +73,17 @@ def test_a_payout_without_an_answer_is_told_of_after_15_minutes_until_the_bank_a
     books.all_is_well()
 
 
+def test_a_payout_that_stays_accepted_is_told_of_after_three_days(later: Any) -> None:
+    payout = begun()
+    sending.record(payout.pk, TransferReport(payout.out_no, "accepted", "B1"))
+    later(days=2, hours=23)
+    watching.watch()
+    assert opened() == []
+    later(hours=2)
+    watching.watch()
+    assert opened() == [("unanswered", payout.out_no, False)]
+
+
 def test_the_audit_sees_a_payout_without_an_answer_that_nobody_was_told_of() -> None:
     payout = begun()
     books.all_is_well()
