@@ -24,6 +24,9 @@ from payouts.models import BankReport, Payout, StatementCursor, StatementRow
 from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
 
+# The debit of one that came back may be read after its return.
+_ARRIVED = [Payout.State.SUCCEEDED, Payout.State.RETURNED]
+
 
 def import_statement(code: str | None = None) -> int:
     """Fetches and books the rows that are new on the bank's statement; returns how many. May be run again.
@@ -158,6 +161,8 @@ def _book(code: str, row: Movement) -> None:
         pass
     elif kind == StatementRow.Kind.RETURN:
         assert payout is not None
+        # Where the file with the debit is still to come, the return proves that the money had left.
+        sending.record(payout.pk, TransferReport(row.out_no, "returned", row.bank_reference, row.booked_at))
         sending.take_back(payout, reason=row.remittance)
         entry = Entry.objects.get(reference=reversed_reference(payout.out_no))
     else:
@@ -211,10 +216,10 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
     if row.is_fee:
         return StatementRow.Kind.FEE
     seen = set(payout.statement_rows.values_list("kind", flat=True)) if payout else set()
-    could_leave = payout is not None and payout.state in (*sending.OPEN, Payout.State.SUCCEEDED)
+    could_leave = payout is not None and payout.state in (*sending.OPEN, *_ARRIVED)
     if payout and could_leave and row.fen == -payout.fen and StatementRow.Kind.PAYOUT not in seen:
         return StatementRow.Kind.PAYOUT
-    if payout and row.fen == payout.fen and payout.state == Payout.State.SUCCEEDED:
+    if payout and row.fen == payout.fen and _could_come_back(payout):
         return StatementRow.Kind.RETURN
     if row.fen > 0 and not row.out_no and row.counterparty in settings.SPONSOR_NAMES:
         return StatementRow.Kind.SPONSOR
@@ -223,6 +228,13 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
     if not row.out_no and _is_known_transfer(code, row.bank_reference, row.fen):
         return StatementRow.Kind.SETTLEMENT
     return StatementRow.Kind.SUSPENSE
+
+
+def _could_come_back(payout: Payout) -> bool:
+    """Whether a credit of a payout's amount is its return: of one that arrived, or that went in a file. The files of a
+    bank come in any order; a bank that is asked tells of what left first."""
+    on_its_way = payout.state in sending.OPEN and payout.attempts.filter(batch__isnull=False).exists()
+    return payout.state == Payout.State.SUCCEEDED or on_its_way
 
 
 def _is_known_transfer(code: str, serial: str, fen: int) -> bool:

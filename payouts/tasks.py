@@ -1,20 +1,23 @@
 """Celery rings the bell; the payouts' rows say what is to do."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
 from carbonsink.locks import only_one
 from payouts import alerts, batches, daily, reconciliation, runs, sending, statements, watching
 from payouts.banks import by_file, file_bank
 from payouts.banks.base import BankError
-from payouts.models import Payout
+from payouts.models import Payout, Run
 from purchases.sweeping import each, in_time
 
 # A silent bank costs each call its whole time-out: neither sending nor asking may keep the other waiting for long.
 SWEEP_PATIENCE_SECONDS = 60.0
+# So long after its last run the statement of a bank is read that does not pay any more.
+MAY_COME_BACK = timedelta(days=90)
 log = structlog.get_logger(__name__)
 
 
@@ -54,9 +57,10 @@ def publish_daily_statement() -> None:
 
 
 def _that_say_something() -> list[str]:
-    """The bank that pays, and all that lay files in a folder: also of one that paid before, answers may be due."""
+    """The bank that pays, those that paid before and may give money back, and all that lay files in a folder."""
     files = [code for code in by_file() if file_bank(code).in_dir]
-    return list(dict.fromkeys([settings.PAYOUT_BANK, *files]))
+    before = Run.objects.filter(at__gte=timezone.now() - MAY_COME_BACK).order_by().values_list("bank", flat=True)
+    return list(dict.fromkeys([settings.PAYOUT_BANK, *files, *before.distinct()]))
 
 
 @shared_task

@@ -1,0 +1,49 @@
+"""A return whose file comes before that of its debit, and one of a bank that does not pay any more."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from payouts import batches, statements, tasks
+from payouts.banks.base import Movement, Page, TransferReport
+from payouts.models import Alert, Payout
+from tests.payouts import money
+from tests.payouts.filing import FileBank
+from tests.payouts.test_statements import sent_payout
+from tests.purchases import books
+from tests.standins.clients import BankClient
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def row(payout: Payout, fen: int) -> Page:
+    """A page with a row of the statement."""
+    return Page((Movement(f"S{fen}", timezone.now(), fen, "某人", "退票", payout.out_no, f"S{fen}"),), "")
+
+
+@pytest.mark.parametrize("known", ["sending", "accepted", "succeeded"])
+def test_a_return_read_before_its_debit_is_owed_again_once(file_bank: FileBank, known: Any) -> None:
+    (payout,) = file_bank.approved(300)
+    batches.send_approved("pain001")
+    if known != "sending":
+        statements.take_in("pain001", Page((), "", (TransferReport(payout.out_no, known),)))
+    for fen in (300, -300):
+        statements.take_in("pain001", row(payout, fen))
+        payout.refresh_from_db()
+        assert (payout.state, money.owed_fen(payout.household)) == ("returned", 300)
+    assert sorted(payout.statement_rows.values_list("kind", "fen")) == [("payout", -300), ("return", 300)]
+    assert books.balances() == {"escrow": 300, "household": -300, "sponsor": -300}
+    assert not Alert.objects.filter(state="open").exists()
+    statements.take_in("pain001", Page(row(payout, -300).movements[:0], ""))
+    books.all_is_well()
+
+
+def test_what_a_former_bank_gives_back_is_still_read(bank: BankClient, settings: Any) -> None:
+    payout = sent_payout(bank)
+    tasks.sweep()
+    settings.PAYOUT_BANK = "pain001"
+    bank.control("POST", "return", {"out_no": payout.out_no, "reason": "户名不符"})
+    tasks.sweep()
+    payout.refresh_from_db()
+    assert (payout.state, money.owed_fen(payout.household)) == ("returned", 300)
