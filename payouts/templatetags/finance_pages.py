@@ -2,13 +2,29 @@
 
 from django import template
 
-from payouts import alerts
+from carbonsink.states import Stateful
+from payouts import alerts, office_words
+from payouts.models import Case, Payout
 from purchases.views.finance import what_waits as waits_in_the_market
 
 register = template.Library()
+register.filter(office_words.channel_name)
+register.filter(office_words.said_by_rule)
 
 
 @register.simple_tag
 def what_waits() -> dict[str, int]:
     """How much waits on each of finance's pages."""
-    return {**waits_in_the_market(), "alerts_open": alerts.open_alerts().count()}
+    return {
+        **waits_in_the_market(),
+        "alerts_open": alerts.open_alerts().count(),
+        "cases_open": Case.objects.filter(state=Case.State.OPEN, kind=Case.Kind.NOT_ARRIVED).count(),
+        "payouts_held": Payout.objects.filter(state=Payout.State.HELD).count(),
+    }
+
+
+@register.filter
+def state_name(thing: Stateful, state: str) -> str:
+    """A state of this thing's history, as its pages call it."""
+    choices = dict(thing._meta.get_field("state").flatchoices)  # type: ignore[union-attr]
+    return str(choices.get(state, state))
