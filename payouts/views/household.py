@@ -32,13 +32,20 @@ SAID = {
 }
 
 
+class EmptyAgain(forms.TextInput):
+    """Comes back empty when what was entered is wrong: one types it anew, not on behind it."""
+
+    def format_value(self, value: object) -> None:
+        """Nothing."""
+
+
 class PinForm(forms.Form):
     """Six digits, shown while they are typed: hidden ones help nobody with weak eyes."""
 
     pin = forms.CharField(
         label=gettext_lazy("PIN (6 digits)"),
         max_length=12,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off", "autofocus": True}),
+        widget=EmptyAgain(attrs={"inputmode": "numeric", "autocomplete": "off", "autofocus": True}),
     )
 
 
