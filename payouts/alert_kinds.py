@@ -157,6 +157,7 @@ KINDS = {
         _("A household says that something is wrong"),
         _("It looked at its page and said that money has not arrived or that a tree is not its own."),
         _("Open the case and speak with the household."),
+        link=_page("payouts:finance-cases"),
     ),
 }  # fmt: skip
 OTHER = Kind(

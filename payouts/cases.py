@@ -75,8 +75,8 @@ def _follow_up(case: Case) -> None:
     if case.kind == Case.Kind.NOT_MINE:
         flags.raise_flag(Flag.Kind.NOT_MINE, household=case.household, tree=case.tree, case=case.pk)
     elif case.kind == Case.Kind.NOT_ARRIVED:
-        text = f"The household {case.household} says that payout {case.payout} did not arrive."
-        alerts.raise_alert(ALERT, str(case.payout), text)
+        text = _("The household %(household)s says that payout %(payout)s did not arrive.")
+        alerts.raise_alert(ALERT, str(case.payout), text % {"household": case.household, "payout": case.payout})
     else:
         doubts = Case.objects.filter(payout=case.payout, kind=Case.Kind.NOT_ARRIVED)
         if move_many(doubts, Case.State.CLOSED, reason="the household says that it arrived"):

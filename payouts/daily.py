@@ -16,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from carbonsink.ledger.models import Entry
 from carbonsink.locks import only_one
@@ -56,7 +57,7 @@ def publish_missed() -> int:
             try:
                 publish(day)
             except figures.NotBalanced as error:
-                alerts.raise_alert(ALERT, str(day), f"Not published: {error}")
+                alerts.raise_alert(ALERT, str(day), _("Not published: %(why)s") % {"why": error})
                 return published
             alerts.close_alerts(ALERT, str(day), reason="published")
             published += 1

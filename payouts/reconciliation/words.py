@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from payouts.models import Discrepancy
 
 Kind = Discrepancy.Kind
-SIDES = [("ledger", _("our books")), ("gateway", _("payment services")), ("bank", _("bank"))]
+SIDES = [("ledger", _("our books")), ("gateway", _("payment services")), ("bank", _("the bank"))]
 _TITLES = {
     "captured": _("paid by buyers"),
     "refunded": _("sent back to buyers"),

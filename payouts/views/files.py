@@ -18,6 +18,7 @@ from carbonsink.pages import form_page
 from payouts import batches
 from payouts.banks import by_file, file_bank
 from payouts.models import Attempt, BankReport, Batch, Download
+from payouts.office_words import channel_name
 from payouts.statements import Outcome
 
 SHOWN = 20
@@ -26,7 +27,10 @@ SHOWN = 20
 class BankFileForm(forms.Form):
     """A file that a bank gave back."""
 
-    bank = forms.ChoiceField(label=gettext_lazy("Bank"), choices=lambda: [(code, code) for code in by_file()])
+    bank = forms.ChoiceField(
+        label=gettext_lazy("Bank it comes from"),
+        choices=lambda: [(code, channel_name(code)) for code in by_file()],
+    )
     file = forms.FileField(
         label=gettext_lazy("File from the bank"),
         help_text=gettext_lazy("A result file, pain.002, camt.053 or camt.054, as the bank gives it."),
