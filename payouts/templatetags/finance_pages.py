@@ -26,5 +26,5 @@ def what_waits() -> dict[str, int]:
 @register.filter
 def state_name(thing: Stateful, state: str) -> str:
     """A state of this thing's history, as its pages call it."""
-    choices = dict(thing._meta.get_field("state").flatchoices)  # type: ignore[union-attr]
+    choices = dict(thing._meta.get_field("state").flatchoices)  # type: ignore[misc, union-attr]
     return str(choices.get(state, state))
