@@ -17,13 +17,11 @@ from payouts.models import Alert, Payout, StatementCursor
 WATCHES = {
     "unanswered": """
         SELECT p.out_no, p.fen FROM payouts_payout p
-         WHERE (p.state IN ('sending', 'unknown') AND EXISTS (
+         WHERE p.state IN ('sending', 'unknown', 'accepted') AND EXISTS (
                SELECT FROM carbonsink_statechange c WHERE c.thing = 'payouts.payout' AND c.object_id = p.id
-                  AND c.to_state = 'sending' AND c.at < %(now)s - interval '15 minutes')
-                AND NOT EXISTS (SELECT FROM payouts_attempt t WHERE t.payout_id = p.id AND t.batch_id IS NOT NULL))
-            OR (p.state = 'accepted' AND EXISTS (
-                SELECT FROM carbonsink_statechange c WHERE c.thing = 'payouts.payout' AND c.object_id = p.id
-                   AND c.to_state = 'accepted' AND c.at < %(now)s - interval '3 days'))""",
+                  AND c.to_state = 'sending'
+                  AND c.at < %(now)s - CASE p.state WHEN 'accepted' THEN interval '3 days' ELSE '15 minutes' END)
+           AND NOT EXISTS (SELECT FROM payouts_attempt t WHERE t.payout_id = p.id AND t.batch_id IS NOT NULL)""",
     "refund_unanswered": """
         SELECT r.number, r.fen FROM purchases_refund r
          WHERE r.state IN ('sending', 'unknown') AND r.created_at < %(now)s - interval '15 minutes'""",
