@@ -62,7 +62,8 @@ def draw_pin(request: HttpRequest, public_id: str) -> HttpResponse:
     """Draws a PIN and prints it on a slip to be folded and sealed. It is shown this once."""
     found = _household(request, public_id)
     drawn = access.draw_pin(found, by=signed_in(request), reason="drawn for a sealed slip")
-    headers = {"Content-Disposition": f'inline; filename="slip-{found}.pdf"'}
+    # Not inline: browsers that show PDFs ask for them a second time, and this one is made once.
+    headers = {"Content-Disposition": f'attachment; filename="slip-{found}.pdf"'}
     return HttpResponse(papers.slip_pdf(found, drawn), content_type="application/pdf", headers=headers)
 
 
