@@ -5,6 +5,7 @@ provably never reached the bank is sent once more, under the same number and wit
 """
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -151,6 +152,7 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
     attempt = payout.attempts.latest("pk")
     if refused is not None and attempt.pk != refused.pk:
         return
+    report = replace(report, reason=without_number(payout, report.reason))
     move(attempt, state, reason=report.reason)
     if state == Payout.State.ACCEPTED:
         move(payout, state, bank_reference=report.bank_reference)
@@ -188,10 +190,16 @@ def _end(payout: Payout, state: Payout.State, *, by: User | None = None, reason:
 def take_back(payout: Payout, *, reason: str) -> None:
     """Ends a payout whose money the bank gave back to the supervised account 退票; it is owed anew, and waits for
     another account."""
+    reason = without_number(payout, reason)
     move(payout, Payout.State.RETURNED, reason=reason)
     _owe_again(payout, ledger.account(Account.Kind.ESCROW, payout.bank))
     if not bounce_account(payout.account, reason=reason):  # Which tells the household.
         messages_to_households.tell_returned(payout)
+
+
+def without_number(payout: Payout, text: str) -> str:
+    """What a bank says of a payout, with its account's number masked: reasons are kept in clear, for good."""
+    return text.replace(payout.account.number, payout.account.masked_number) if text else text
 
 
 def _owe_again(payout: Payout, back_in: Account) -> None:

@@ -181,7 +181,7 @@ def _book(code: str, row: Movement) -> None:
         booked_at=row.booked_at,
         fen=row.fen,
         counterparty=row.counterparty,
-        remittance=row.remittance[:200],
+        remittance=(sending.without_number(payout, row.remittance) if payout else row.remittance)[:200],
         bank_reference=row.bank_reference[:140],
         kind=kind,
         payout=payout if kind in (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN) else None,

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from carbonsink.states import StateChange
 from payouts import batches, statements, tasks
 from payouts.banks.base import Movement, Page, TransferReport
-from payouts.models import Alert, Payout
+from payouts.models import Alert, Payout, StatementRow
 from tests.payouts import money
 from tests.payouts.filing import FileBank
 from tests.payouts.test_statements import sent_payout
@@ -17,9 +18,9 @@ from tests.standins.clients import BankClient
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def row(payout: Payout, fen: int) -> Page:
+def row(payout: Payout, fen: int, said: str = "退票") -> Page:
     """A page with a row of the statement."""
-    return Page((Movement(f"S{fen}", timezone.now(), fen, "某人", "退票", payout.out_no, f"S{fen}"),), "")
+    return Page((Movement(f"S{fen}", timezone.now(), fen, "某人", said, payout.out_no, f"S{fen}"),), "")
 
 
 @pytest.mark.parametrize("known", ["sending", "accepted", "succeeded"])
@@ -36,6 +37,25 @@ def test_a_return_read_before_its_debit_is_owed_again_once(file_bank: FileBank, 
     assert books.balances() == {"escrow": 300, "household": -300}
     assert not Alert.objects.filter(state="open").exists()
     books.all_is_well()
+
+
+@pytest.mark.parametrize("way", ["returned", "failed"])
+def test_a_number_that_the_bank_names_is_kept_in_clear_nowhere(file_bank: FileBank, way: str) -> None:
+    (payout,) = file_bank.approved(300)
+    batches.send_approved("pain001")
+    said = f"账号{payout.account.number}户名不符"
+    if way == "failed":
+        report = TransferReport(payout.out_no, "failed", reason=said, account_at_fault=True)
+        statements.take_in("pain001", Page((), "", (report,)))
+    else:
+        for fen in (-300, 300):
+            statements.take_in("pain001", row(payout, fen, said))
+    payout.refresh_from_db()
+    assert payout.state == way
+    kept = [*StateChange.objects.values_list("reason", flat=True)]
+    kept += StatementRow.objects.values_list("remittance", flat=True)
+    assert any("户名不符" in text for text in kept)
+    assert not any(payout.account.number in text for text in kept)
 
 
 def test_what_a_former_bank_gives_back_is_still_read(bank: BankClient, settings: Any) -> None:
