@@ -163,10 +163,13 @@ def content_of(batch: Batch) -> bytes:
 
 def download(batch: Batch, *, by: User) -> bytes:
     """The file for a person who carries it to the bank; who took it, and when, is kept. DomainError where the
-    front-end machine has it, or may still get it."""
+    front-end machine has it, or may still get it, and for one that the bank refused."""
     content = content_of(batch)
     with transaction.atomic():
         batch = _locked(batch)
+        if batch.state == Batch.State.REFUSED:
+            text = _("The bank refused this file, its money is owed again: nobody may carry it to the bank any more.")
+            raise DomainError("refused", text, 409)
         if batch.state == Batch.State.WRITTEN and not _is_carried(batch):
             raise DomainError("by_machine", _("This file is handed over by itself. Do not carry it to the bank."), 409)
         Download.objects.create(batch=batch, by=by)

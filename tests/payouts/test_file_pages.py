@@ -162,3 +162,16 @@ def test_only_finance_has_the_page(batch: Batch, finance: Client) -> None:
     assert finance.get(f"{PAGE}{batch.number}/download").status_code == 405
     assert finance.post(f"{PAGE}nobodys/download").status_code == 404
     assert upload(finance, b"x", "standin").status_code == 400
+
+
+def test_a_file_that_the_bank_refused_leaves_no_more(batch: Batch, finance: Client) -> None:
+    finance.post(f"{PAGE}{batch.number}/download")
+    finance.post(f"{PAGE}{batch.number}/delivered")
+    assert "Download again" in finance.get(PAGE).text
+    upload(finance, filing.report(batch, group="RJCT:FF01"))
+    batch.refresh_from_db()
+    assert (batch.state, states()) == ("refused", ["failed"] * 2)
+    assert "Download again" not in finance.get(PAGE).text
+    answer = finance.post(f"{PAGE}{batch.number}/download", follow=True)
+    assert "nobody may carry it to the bank any more" in answer.text
+    assert Download.objects.count() == 1

@@ -26,8 +26,9 @@ _SETTLED = {"ACSC", "ACCC"}
 _REFUSED = {"RJCT"}
 # Reasons that mean: we have had this before. That is no answer to what was sent first.
 _DUPLICATES = {"AM05", "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"}
-# Reasons that lie with the payee's account: wrong, closed, blocked, of another name, its holder dead.
-_ACCOUNTS_FAULTS = {"AC01", "AC03", "AC04", "AC06", "AC07", "AC14", "BE01", "BE06", "MD07", "RC08", "RC10"}
+# Reasons that lie with the payee's account: wrong, closed, of another name, its holder dead. Not AC06 "blocked": it may
+# be ours, and then every household's account would bounce.
+_ACCOUNTS_FAULTS = {"AC01", "AC03", "AC04", "AC07", "AC14", "BE01", "BE06", "MD07", "RC10"}
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
