@@ -19,7 +19,7 @@ from trees.models import Boundary, Species, Tree
 
 pytestmark = pytest.mark.django_db
 COUNTY, VILLAGE = "522633000000", factories.VILLAGE
-MOST_QUERIES = 12
+MOST_QUERIES = 13
 SQUARE = {"type": "Polygon", "coordinates": [[[108.8, 25.8], [109.1, 25.8], [109.1, 26.0], [108.8, 25.8]]]}
 
 

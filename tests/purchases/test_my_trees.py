@@ -7,10 +7,12 @@ from django.core import mail
 from django.test import Client
 
 from carbonsink.accounts.models import User
+from carbonsink.accounts.roles import FINANCE
 from carbonsink.crypto import digests
 from carbonsink.messages.models import Message
 from carbonsink.messages.tasks import send_messages
 from carbonsink.states import move
+from payouts.accounts import put_back_account
 from payouts.models import Payout
 from payouts.runs import run_payouts
 from payouts.sending import send_payout, take_back
@@ -280,6 +282,7 @@ def test_what_arrived_and_what_came_back_and_went_again_is_followed(bank: Any) -
     assert (payout.state, portfolio.money(scope)) == ("succeeded", proceeds.Proceeds(0, 0, 600))
     take_back(payout, reason="account closed")
     assert portfolio.money(scope) == proceeds.Proceeds(600, 0, 0)
+    put_back_account(payout.account, by=factories.user(FINANCE), reason="the bank was mistaken")
     run_payouts("standin")
     again = Payout.objects.exclude(pk=payout.pk).get()
     assert portfolio.money(scope) == proceeds.Proceeds(0, 600, 0)
