@@ -18,6 +18,7 @@ _WORDS: dict[Reason, tuple[Promise | str, str]] = {
     Reason.REJECTED: _ACCOUNT,
     Reason.ENTERED: (_("Your account is being checked. You need not do anything."), "账户正在核对，请等几天。"),
     Reason.FLAGGED: _TWO_PEOPLE,
+    Reason.AFTER_FILE: _TWO_PEOPLE,
     Reason.OVER_LIMIT: _TWO_PEOPLE,
     Reason.LARGE_RUN: _TWO_PEOPLE,
     Reason.ESCROW: (

@@ -11,8 +11,9 @@ from django.test import Client
 from carbonsink.accounts import roles
 from payouts import tasks
 from payouts.banks import folder
-from payouts.models import Alert, BankReport, Batch, Download
+from payouts.models import Alert, BankReport, Batch, Download, Payout
 from payouts.runs import run_payouts
+from payouts.sending import approve_held
 from tests import factories
 from tests.payouts import filing, money
 from tests.payouts.filing import states
@@ -175,3 +176,23 @@ def test_a_file_that_the_bank_refused_leaves_no_more(batch: Batch, finance: Clie
     answer = finance.post(f"{PAGE}{batch.number}/download", follow=True)
     assert "nobody may carry it to the bank any more" in answer.text
     assert Download.objects.count() == 1
+
+
+def test_what_follows_a_failure_in_a_file_waits_for_two_people(batch: Batch, finance: Client) -> None:
+    """One person could have written the file."""
+    finance.post(f"{PAGE}{batch.number}/download")
+    finance.post(f"{PAGE}{batch.number}/delivered")
+    failed, arrived = (one.payout for one in batch.attempts.order_by("pk"))
+    upload(finance, filing.report(batch, (failed.out_no, "RJCT:AM04"), (arrived.out_no, "ACSC")))
+    money.owe({arrived.household: 100})
+    money.settle(100, bank="pain001")
+    assert run_payouts().held == 1
+    first, second = Payout.objects.exclude(pk__in=[failed.pk, arrived.pk]).order_by("fen")
+    assert (first.household, first.fen, first.state, first.held_for) == (arrived.household, 100, "approved", "")
+    assert (second.household, second.fen, second.state) == (failed.household, 300, "held")
+    assert (second.held_for, second.approvals_needed) == ("after_file", 2)
+    for _person in range(2):
+        approve_held(second, by=factories.user(roles.FINANCE))
+    second.refresh_from_db()
+    assert second.state == "approved"
+    books.all_is_well()
