@@ -86,7 +86,17 @@ def _transfers(channel: FileBank, payouts: Sequence[Payout]) -> dict[int, Transf
     locked = BankAccount.objects.select_for_update(no_key=True, of=("self",)).order_by("pk")
     accounts = locked.select_related("household").filter(pk__in=[payout.account_id for payout in payouts])
     # The household's own ciphertext is not needed.
-    needed = ["holder", "number", "bank_code", "version", "seal", "state", "usable_from", "household__public_id"]
+    needed = [
+        "holder",
+        "number",
+        "bank_name",
+        "bank_code",
+        "version",
+        "seal",
+        "state",
+        "usable_from",
+        "household__public_id",
+    ]
     known = {account.pk: account for account in accounts.only(*needed)}
     transfers, now = {}, timezone.now()
     for payout in payouts:

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from carbonsink.accounts import roles
 from payouts import batches, sending, tasks
 from payouts.banks import folder
 from payouts.models import Alert, Attempt, BankReport, Batch, Payout
@@ -140,6 +141,11 @@ def test_a_refused_file_fails_all_of_it_once(file_bank: FileBank) -> None:
     assert [money.owed_fen(one.household) for one in payouts] == [300, 400]
     assert alerts() == [("batch_refused", False)]
     run_payouts()
+    assert states() == ["failed"] * 2 + ["held"] * 2  # Two people look first.
+    two = [factories.user(roles.FINANCE) for _ in range(2)]
+    for payout in Payout.objects.filter(state="held"):
+        for person in two:
+            sending.approve_held(payout, by=person)
     tasks.sweep()
     file_bank.exchange()
     tasks.sweep()

@@ -220,8 +220,8 @@ def test_of_a_run_of_payouts_and_a_refund_the_second_sees_the_first(
         wait_for(somebody_waits_for_a_lock)
         return ask(*args, **kwargs)
 
-    def write_and_linger(bank: str) -> list[int]:
-        ids = write(bank)
+    def write_and_linger(*args: Any) -> list[int]:
+        ids = write(*args)
         begun.set()
         wait_for(somebody_waits_for_a_lock)
         return ids
