@@ -74,10 +74,10 @@ _ROWS = {
 _ACCOUNTS = """
 INSERT INTO ledger_account (code, kind) VALUES ('transit', 'transit'), ('escrow:' || %(bank)s, 'escrow'),
        ('gateway:' || %(gateway)s, 'gateway');
-INSERT INTO payouts_bankaccount (client_uuid, body_hash, household_id, version, holder, holder_digest, bank_name,
+INSERT INTO payouts_bankaccount (client_uuid, body_hash, household_id, version, holder, holder_digest, phone, bank_name,
        bank_code, number, number_digest, seal, state, entered_by_id, entered_at, approved_by_id, approved_at,
        usable_from)
-SELECT gen_random_uuid(), '', id, 1, 'x', 'x', 'x', '102100099996', 'x', 'x', 'x', 'approved', registered_by_id,
+SELECT gen_random_uuid(), '', id, 1, 'x', 'x', '', 'x', '102100099996', 'x', 'x', 'x', 'approved', registered_by_id,
        now() - interval '9 days', (SELECT max(id) FROM accounts_user), now() - interval '8 days',
        now() - interval '8 days'
   FROM trees_household ORDER BY id;
