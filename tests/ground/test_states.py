@@ -77,7 +77,9 @@ def test_all_things_with_states_are_known() -> None:
     assert {model._meta.label for model in STATEFUL} == {
         "trees.Tree", "trees.Photo", "trees.Inspection", "trees.Import", "purchases.Order", "purchases.Payment", "purchases.Refund",
         "purchases.Certificate", "purchases.Campaign", "purchases.Gift", "purchases.Repeat", "purchases.Transfer",
-        "purchases.Difference", "purchases.ByHand", "outbox.Message", "payouts.BankAccount", "payouts.Payout", "payouts.Attempt",
+        "purchases.Difference", "purchases.ByHand", "purchases.Stray", "outbox.Message", "payouts.BankAccount",
+        "payouts.Payout", "payouts.Attempt", "payouts.Batch", "payouts.Alert", "payouts.Case", "payouts.Reconciliation",
+        "payouts.Discrepancy",
     }  # fmt: skip
 
 
