@@ -38,7 +38,8 @@ def test_a_taken_port_is_one_sentence(start: Callable[..., Any], tmp_path: Path)
 
 
 def test_control_is_for_this_machine_only(directory: Path) -> None:
-    client = bank.create_app(Namespace(dir=directory, complete_after=0.0)).test_client()
+    options = Namespace(dir=directory, complete_after=0.0, exchange=None, exchange_every=0.0)
+    client = bank.create_app(options).test_client()
     stranger = {"REMOTE_ADDR": "192.0.2.1"}
     assert client.get("/control/balance", environ_overrides=stranger).status_code == 403
     assert client.get("/control/balance").status_code == 200
