@@ -43,17 +43,10 @@ OF_SENDING = ["account_tampered", "content_changed", "bank_forgot"]
 def watch() -> None:
     """Raises an alert for each thing that takes too long, and closes those whose thing is well again."""
     for kind, query in WATCHES.items():
-        found = dict(_rows(query))
-        for about, text in found.items():
-            alerts.raise_alert(kind, about, text)
-        _close_all_but(kind, set(found))
-    silent = StatementCursor.objects.filter(bank=settings.PAYOUT_BANK, read_at__lt=timezone.now() - STATEMENT_SILENT)
-    for code, since in silent.values_list("bank", "read_at"):
-        text = _("Not read to its end since %(since)s.") % {"since": f"{timezone.localtime(since):%F %R}"}
-        alerts.raise_alert(UNREAD, code, text)
-    _close_all_but(UNREAD, {cursor.bank for cursor in silent})
+        _settle(kind, dict(_rows(query)))
+    _settle(UNREAD, dict(_silent_banks()))
     for kind in OF_SENDING:
-        _close_all_but(kind, {payout.out_no for payout in _still_in_trouble(kind)})
+        _settle(kind, {payout.out_no: "" for payout in _still_in_trouble(kind)})
 
 
 def _rows(query: str) -> Iterator[tuple[str, str]]:
@@ -63,10 +56,21 @@ def _rows(query: str) -> Iterator[tuple[str, str]]:
             yield about, _("%(yuan)s yuan, number %(number)s.") % {"yuan": yuan(fen), "number": about}
 
 
-def _close_all_but(kind: str, abouts: set[str]) -> None:
-    for alert in Alert.objects.filter(kind=kind, state=Alert.State.OPEN):
-        if alert.about not in abouts:
-            alerts.close_alerts(kind, alert.about, reason="well again")
+def _silent_banks() -> Iterator[tuple[str, str]]:
+    before = timezone.now() - STATEMENT_SILENT
+    silent = StatementCursor.objects.filter(bank=settings.PAYOUT_BANK, read_at__lt=before)
+    for code, since in silent.values_list("bank", "read_at"):
+        yield code, _("Not read to its end since %(since)s.") % {"since": f"{timezone.localtime(since):%F %R}"}
+
+
+def _settle(kind: str, found: dict[str, str]) -> None:
+    """Raises what is not open yet, and closes what is well again. A silent bank may leave a whole night's payouts open:
+    what is known of them is asked once, not for each."""
+    known = set(Alert.objects.filter(kind=kind, state=Alert.State.OPEN).values_list("about", flat=True))
+    for about in found.keys() - known:
+        alerts.raise_alert(kind, about, found[about])
+    for about in known - found.keys():
+        alerts.close_alerts(kind, about, reason="well again")
 
 
 def _still_in_trouble(kind: str) -> list[Payout]:

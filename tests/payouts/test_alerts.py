@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from carbonsink.accounts import roles
@@ -160,6 +162,24 @@ def test_a_late_capture_without_trees_and_without_a_refund_is_told_of(later: Any
     refund.save(force_insert=True)
     watching.watch()
     assert opened() == []
+
+
+def test_many_payouts_without_an_answer_are_asked_about_no_more_often_than_one(later: Any) -> None:
+    counted = []
+    for count in (1, 6):
+        households = money.households(count)
+        money.settle(300 * count)
+        money.owe(dict.fromkeys(households, 300))
+        run_payouts()
+        for pk in sending.to_send():
+            assert sending._begin(pk) is not None
+        later(minutes=16)
+        watching.watch()
+        with CaptureQueriesContext(connection) as queries:
+            watching.watch()
+        counted.append(len(queries))
+    assert len(opened()) == 7
+    assert counted[0] == counted[1] < 20
 
 
 def test_what_a_bank_tells_of_a_stranger_is_closed_by_an_answer() -> None:
