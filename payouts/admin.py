@@ -8,7 +8,7 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
 from carbonsink.crypto import digests, mask_name
 from carbonsink.templatetags.money import yuan
-from payouts import accounts, sending, statements
+from payouts import accounts, approvals, sending, statements
 from payouts.models import Alert, Attempt, BankAccount, Payout, StatementRow
 
 
@@ -70,7 +70,7 @@ class PayoutAdmin(FinanceMixin, ModelAdmin):
 
     @admin.action(description=_("Approve the chosen held payouts"), permissions=["finance"])
     def approve_held(self, request: HttpRequest, queryset: QuerySet[Payout]) -> None:
-        for_each(request, queryset, lambda row: sending.approve_held(row, by=signed_in(request)))
+        for_each(request, queryset, lambda row: approvals.approve_held(row, by=signed_in(request)))
 
     @admin.action(description=_("Cancel the chosen payouts that were not sent"), permissions=["finance"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Payout]) -> None:

@@ -1,4 +1,4 @@
-"""Approving or releasing all that waits in a run. Of one payout: `payouts.sending.approve_held` and `cancel`."""
+"""Approving what waits in a run, one payout or all of it, or releasing all; `payouts.sending.cancel` releases one."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
-from carbonsink.states import move_many
+from carbonsink.states import move, move_many
 from payouts.models import Approval, Payout, Run
 
 # As `sending.cancel` owes the money of one payout again, for many.
@@ -27,6 +27,25 @@ _LINES = """
       JOIN ledger_account a ON a.owner = p.household_id
       CROSS JOIN LATERAL (VALUES (%(transit)s, p.fen), (a.id, -p.fen)) x(account_id, fen)
      WHERE p.id = ANY(%(ids)s) ORDER BY e.id"""
+
+
+@transaction.atomic
+def approve_held(payout: Payout, *, by: User) -> None:
+    """One person's word that a held payout may go; it goes once enough have given theirs.
+
+    Whoever entered the account it goes to cannot, and nobody can twice (DomainError).
+    """
+    payout = Payout.objects.select_for_update().get(pk=payout.pk)
+    if payout.account.entered_by_id == by.pk:
+        raise DomainError("same_person", _("You entered this account: somebody else must approve the payout."), 403)
+    if payout.state != Payout.State.HELD:
+        raise DomainError("wrong_state", _("This payout does not wait for approval any more. Reload the page."), 409)
+    if payout.approvals.filter(by=by).exists():
+        raise DomainError("same_person", _("You have approved this payout: somebody else must approve it too."), 403)
+    Approval.objects.create(payout=payout, by=by)
+    if payout.approvals.count() >= payout.approvals_needed:
+        move(payout, Payout.State.PREPARED, by=by)
+        move(payout, Payout.State.APPROVED, by=by)
 
 
 @transaction.atomic

@@ -29,18 +29,12 @@ def take_report(code: str, report: TransferReport) -> str:
             "report_contradicts", payout.out_no, trouble, stops=report.state in ("succeeded", "returned")
         )
         return "doubtful"
-    before = payout.state
-    sending.record(payout.pk, report)
-    payout.refresh_from_db(fields=["state"])
-    return "unchanged" if payout.state == before else _COUNTED[report.state]
+    return _COUNTED[report.state] if sending.record(payout.pk, report) else "unchanged"
 
 
 def _trouble(payout: Payout, report: TransferReport) -> str:
-    if report.fen is not None and report.fen != payout.fen:
-        return _("The bank speaks of %(theirs)s fen, the payout is %(ours)s fen. Ask the bank what it has paid.") % {
-            "theirs": report.fen,
-            "ours": payout.fen,
-        }
+    if trouble := sending.other_amount(payout, report):
+        return trouble
     said, state = {"said": report.state}, payout.state
     if state in _NEVER_SENT or payout.attempts.filter(_NOT_HANDED_OVER).exists():
         return _("The bank says “%(said)s” of a payout that was never sent. Ask the bank what it has paid.") % said

@@ -15,7 +15,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
-from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move, move_many
@@ -23,7 +22,7 @@ from payouts import alerts, messages_to_households
 from payouts.accounts import bounce_account
 from payouts.banks import bank, by_file
 from payouts.banks.base import BankError, Instruction, Transfer, TransferReport
-from payouts.models import Approval, Attempt, BankAccount, Payout
+from payouts.models import Attempt, BankAccount, Payout
 from purchases.proceeds import arrived_reference, reversed_reference
 
 log = structlog.get_logger(__name__)
@@ -133,8 +132,9 @@ def mark_unknown(payout_id: int, *, reason: str) -> None:
 
 
 @transaction.atomic
-def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = None) -> None:
-    """Writes what the bank says of a payout: states and ledger in one transaction. Old news changes nothing.
+def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = None) -> bool:
+    """Writes what the bank says of a payout: states and ledger in one transaction. Old news changes nothing; returns
+    whether it was news.
 
     `refused`: it is about this attempt alone. When it was given up and sent again, nothing follows for the second one.
     """
@@ -143,20 +143,18 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
     payout = known.select_for_update(of=("self",)).get(pk=payout_id)
     state = Payout.State.SUCCEEDED if report.state == "returned" else Payout.State(report.state)
     if payout.state not in OPEN or payout.state == state:
-        return
-    if report.fen is not None and report.fen != payout.fen:
-        text = _("The bank speaks of %(theirs)s fen, the payout is %(ours)s fen. Ask the bank what it has paid.")
-        values = {"theirs": report.fen, "ours": payout.fen}
-        alerts.raise_alert("report_contradicts", payout.out_no, text % values)
-        return
+        return False
+    if trouble := other_amount(payout, report):
+        alerts.raise_alert("report_contradicts", payout.out_no, trouble)
+        return False
     attempt = payout.attempts.latest("pk")
     if refused is not None and attempt.pk != refused.pk:
-        return
+        return False
     report = replace(report, reason=without_number(payout, report.reason))
     move(attempt, state, reason=report.reason)
     if state == Payout.State.ACCEPTED:
         move(payout, state, bank_reference=report.bank_reference)
-        return
+        return True
     done = report.completed_at or timezone.now()
     move(payout, state, reason=report.reason, bank_reference=report.bank_reference, completed_at=done)
     if state == Payout.State.SUCCEEDED:
@@ -174,6 +172,15 @@ def record(payout_id: int, report: TransferReport, *, refused: Attempt | None = 
         _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
         if report.account_at_fault:
             bounce_account(payout.account, reason=report.reason)
+    return True
+
+
+def other_amount(payout: Payout, report: TransferReport) -> str:
+    """What to tell people of a report that speaks of another amount than ours; empty for one that does not."""
+    if report.fen in (None, payout.fen):
+        return ""
+    text = _("The bank speaks of %(theirs)s fen, the payout is %(ours)s fen. Ask the bank what it has paid.")
+    return text % {"theirs": report.fen, "ours": payout.fen}
 
 
 @transaction.atomic
@@ -260,22 +267,3 @@ def _is_due(payout: Payout, now: datetime) -> bool:
     if newest.state == Attempt.State.UNSENT:
         return newest.created_at + CALLER_LIVES * len(attempts) < now
     return payout.state != Payout.State.SENDING or newest.created_at + CALLER_LIVES < now
-
-
-@transaction.atomic
-def approve_held(payout: Payout, *, by: User) -> None:
-    """One person's word that a held payout may go; it goes once enough have given theirs.
-
-    Whoever entered the account it goes to cannot, and nobody can twice (DomainError).
-    """
-    payout = Payout.objects.select_for_update().get(pk=payout.pk)
-    if payout.account.entered_by_id == by.pk:
-        raise DomainError("same_person", _("You entered this account: somebody else must approve the payout."), 403)
-    if payout.state != Payout.State.HELD:
-        raise DomainError("wrong_state", _("This payout does not wait for approval any more. Reload the page."), 409)
-    if payout.approvals.filter(by=by).exists():
-        raise DomainError("same_person", _("You have approved this payout: somebody else must approve it too."), 403)
-    Approval.objects.create(payout=payout, by=by)
-    if payout.approvals.count() >= payout.approvals_needed:
-        move(payout, Payout.State.PREPARED, by=by)
-        move(payout, Payout.State.APPROVED, by=by)

@@ -192,8 +192,8 @@ def _book(code: str, row: Movement) -> None:
 @transaction.atomic
 def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
     """Books a row in suspense as the sponsor's, or as the customer's transfer that finance has taken in meanwhile, so
-    that payouts go on. DomainError when it is not in suspense (any
-    more); who explained it, and why, is in the history."""
+    that payouts go on. DomainError when it is not in suspense (any more); who explained it, and why, is in the history.
+    """
     row = StatementRow.objects.select_for_update().get(pk=row.pk)
     if row.kind != StatementRow.Kind.SUSPENSE:
         raise DomainError("not_in_suspense", _("This row is explained already."), status=409)

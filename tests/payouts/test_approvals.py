@@ -133,7 +133,7 @@ def test_what_was_approved_by_itself_needs_one_more_word_only(settings: Any) -> 
     run, _households = held_run(settings)
     first, second, third = finance(3)
     one = run.paid.earliest("pk")
-    sending.approve_held(one, by=first)
+    approvals.approve_held(one, by=first)
     assert approvals.approve_run(run, by=second, count=3, fen=1200) == 1
     assert states(run) == ["approved", "held", "held"]
     assert approvals.approve_run(run, by=first, count=2, fen=900) == 2

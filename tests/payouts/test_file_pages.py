@@ -10,10 +10,10 @@ from django.test import Client
 
 from carbonsink.accounts import roles
 from payouts import tasks
+from payouts.approvals import approve_held
 from payouts.banks import folder
 from payouts.models import Alert, BankReport, Batch, Download, Payout
 from payouts.runs import run_payouts
-from payouts.sending import approve_held
 from tests import factories
 from tests.payouts import filing, money
 from tests.payouts.filing import states

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from carbonsink.accounts import roles
-from payouts import batches, sending, tasks
+from payouts import approvals, batches, sending, tasks
 from payouts.banks import folder
 from payouts.models import Alert, Attempt, BankReport, Batch, Payout
 from payouts.runs import run_payouts
@@ -145,7 +145,7 @@ def test_a_refused_file_fails_all_of_it_once(file_bank: FileBank) -> None:
     two = [factories.user(roles.FINANCE) for _ in range(2)]
     for payout in Payout.objects.filter(state="held"):
         for person in two:
-            sending.approve_held(payout, by=person)
+            approvals.approve_held(payout, by=person)
     tasks.sweep()
     file_bank.exchange()
     tasks.sweep()
