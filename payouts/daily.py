@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from carbonsink.days import bounds
 from carbonsink.ledger.models import Entry
 from carbonsink.locks import only_one
 from payouts import alerts, figures, leaves, merkle
@@ -77,11 +78,11 @@ def _next_day() -> date | None:
 @transaction.atomic(durable=True)
 def publish(day: date) -> DailyStatement:
     """Writes and signs the statement of a day that is over. Raises figures.NotBalanced, and then nothing is written."""
-    before = DailyStatement.objects.order_by("-number").first()
+    key, before = signing_key(), DailyStatement.objects.order_by("-number").first()
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(pg_get_serial_sequence('payouts_dailystatement', 'id'))")
         (pk,) = cursor.fetchone()
-        until = timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min))
+        until = bounds(day)[1]
         cursor.execute(_PUBLISH, {"statement": pk, "until": until})
         cursor.execute(_SUMS, {"statement": pk})
         of_day = figures.figures(cursor.fetchall())
@@ -97,11 +98,11 @@ def publish(day: date) -> DailyStatement:
         root=merkle.root(merkle.levels(hashes)).hex(),
         lines=len(hashes) // merkle.SIZE,
         secret=secret,
-        key_id=key_id(signing_key().public_key()),
+        key_id=key_id(key.public_key()),
         published_at=timezone.now(),
     )
     statement.body = _body(statement, before, of_day, ever)
-    statement.signature = base64.b64encode(signing_key().sign(CONTEXT + statement.body.encode())).decode()
+    statement.signature = base64.b64encode(key.sign(CONTEXT + statement.body.encode())).decode()
     statement.save(force_insert=True)
     DailyTree.objects.create(statement=statement, hashes=hashes)
     return statement

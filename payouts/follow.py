@@ -18,8 +18,14 @@ from carbonsink.states import StateChange
 from payouts.leaves import ORDER_OF_ENTRY
 from payouts.models import Attempt, Payout, StatementRow
 from purchases import replacements
-from purchases.models import Certificate, Order, Payment, Sink
-from purchases.proceeds import arrived_reference, reversed_reference, sent_reference
+from purchases.models import Certificate, Order, Payment, Refund, Sink
+from purchases.proceeds import (
+    arrived_reference,
+    capture_reference,
+    giveback_reference,
+    reversed_reference,
+    sent_reference,
+)
 from trees.models import Household
 
 # Lines of an order, or of a payout, that are shown.
@@ -145,13 +151,15 @@ def of_order(order: Order, *, owners: Sequence[int] | None = None, references: I
 
 def _references(order: Order, payments: Iterable[Payment]) -> set[str]:
     """The entries by which households are owed an order's money, or it was taken back from them."""
-    captures = {f"capture:{one.reference}" for one in payments}
-    back = {f"giveback:{refund.number}{end}" for one in payments for refund in one.refunds.all() for end in _ENDS}
+    captures = {capture_reference(one) for one in payments}
+    back = _givebacks(refund for one in payments for refund in one.refunds.all())
     stood_in = order.replacements.values_list("old_sink", flat=True)
     return captures | back | {replacements.replacement_reference(sink) for sink in stood_in}
 
 
-_ENDS = ("", ":stand-in")
+def _givebacks(refunds: Iterable[Refund]) -> set[str]:
+    """The entries by which refunds took their money back, from whose trees were sold or stood in."""
+    return {giveback_reference(one, stand_in=stand_in) for one in refunds for stand_in in (False, True)}
 
 
 def of_sink(sink: Sink) -> Chain | None:
@@ -163,8 +171,8 @@ def of_sink(sink: Sink) -> Chain | None:
         return None
     payment = replacements.paid_by(order)
     owed_by, _open = replacements.owed(payment, {sink.pk: sink.household_id})
-    back = sink.releases.filter(order=order, refund__isnull=False).values_list("refund__number", flat=True)
-    references = {owed_by[sink.pk], *(f"giveback:{number}{end}" for number in back for end in _ENDS)}
+    released = sink.releases.filter(order=order, refund__isnull=False).select_related("refund")
+    references = {owed_by[sink.pk], *_givebacks(one.refund for one in released if one.refund)}
     chain = of_order(order, owners=[sink.household_id], references=references)
     for branch in chain.branches:
         branch.mine = 1

@@ -43,7 +43,7 @@ _WAITING = """
           FROM ledger_line l
           JOIN ledger_account a ON a.id = l.account_id AND a.kind = 'household'
           LEFT JOIN ledger_settlement s ON s.line_id = l.id
-         WHERE s.id IS NULL AND (%(all)s OR a.owner = ANY(%(ids)s))
+         WHERE s.line_id IS NULL AND (%(all)s OR a.owner = ANY(%(ids)s))
          GROUP BY a.owner HAVING -sum(l.fen) > 0
     ), placed AS (
         SELECT o.*, b.usable_from, newest.state AS newest, newest.approved_by_id AS newest_approved_by,

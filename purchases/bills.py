@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
+from carbonsink.days import bounds
 from carbonsink.errors import DomainError
 from carbonsink.locks import one_after_another
 from carbonsink.states import StateChange, move
@@ -129,7 +130,7 @@ def _differing(theirs: Mapping[str, int], ours: Mapping[str, int], missing: Kind
 def _captures_there(gateway: str, day: date, around: list[BillLine]) -> list[_Found]:
     """Captures of the day that no bill near it has."""
     theirs = {line.transaction_id for line in around if line.kind == "capture"}
-    begin, end = _bounds(day)
+    begin, end = bounds(day)
     ours = Payment.objects.filter(gateway=gateway, captured_at__gte=begin, captured_at__lt=end)
     rows = ours.filter(state=Payment.State.CAPTURED).values_list("transaction_id", "captured_fen")
     return [_Found(Kind.CAPTURE_MISSING_THERE, str(number), None, fen) for number, fen in rows if number not in theirs]
@@ -138,7 +139,7 @@ def _captures_there(gateway: str, day: date, around: list[BillLine]) -> list[_Fo
 def _refunds_there(gateway: str, day: date, around: list[BillLine]) -> list[_Found]:
     """Refunds that arrived on the day by the gateway, and are on no bill near it."""
     theirs = {line.number for line in around if line.kind == "refund"}
-    begin, end = _bounds(day)
+    begin, end = bounds(day)
     arrived = StateChange.objects.filter(
         thing=Refund._meta.label_lower, to_state=Refund.State.SUCCEEDED, at__gte=begin, at__lt=end
     )
@@ -152,11 +153,6 @@ def _by_hand() -> QuerySet[ByHand, Any]:
     """Refunds that somebody has sent at the bank."""
     live = ByHand.objects.exclude(state=ByHand.State.WITHDRAWN)
     return live.filter(refund__isnull=False).values("refund")
-
-
-def _bounds(day: date) -> tuple[datetime, datetime]:
-    begin = timezone.make_aware(datetime.combine(day, time()))
-    return begin, timezone.make_aware(datetime.combine(day + timedelta(days=1), time()))
 
 
 def _keep(bill: Bill, found: list[_Found]) -> None:

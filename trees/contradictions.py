@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
-
+from carbonsink.days import midnight
 from trees.distances import distance_m
 from trees.models import Flag, Photo
 
@@ -38,7 +37,7 @@ def _off(photo: Photo, taken: datetime) -> timedelta:
     first, last = photo.tree.captured_at, photo.tree.captured_at
     if photo.inspection is not None or first is None or last is None:
         day = photo.inspection.inspected_on if photo.inspection is not None else photo.tree.measured_on
-        first = timezone.make_aware(datetime.combine(day, datetime.min.time()))
+        first = midnight(day)
         last = first + timedelta(days=1)
     if photo.inspection is None and photo.tree.photos.filter(pk__lt=photo.pk).exists():
         last = max(last, photo.received_at)

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.accounts.models import User
+from carbonsink.days import midnight
 from carbonsink.errors import DomainError
 from carbonsink.locks import one_after_another
 from carbonsink.states import move
@@ -36,7 +37,7 @@ def draw_second_looks(until: datetime | None = None) -> list[SecondLookDraw]:
 
     By then every approval of the time before is committed. Run again, or by two at once, nothing is drawn twice.
     """
-    until = until or timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
+    until = until or midnight(timezone.localdate())
     drawn = (_draw(programme, until) for programme in Programme.objects.order_by("pk"))
     return [draw for draw in drawn if draw is not None]
 

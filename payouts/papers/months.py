@@ -6,6 +6,7 @@ from datetime import date, datetime
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from carbonsink.days import midnight
 from carbonsink.errors import DomainError
 
 FIRST_YEAR = 2018  # When the scheme began.
@@ -39,19 +40,15 @@ class Month:
     @property
     def since(self) -> datetime:
         """Its first moment."""
-        return _midnight(self.first)
+        return midnight(self.first)
 
     @property
     def until(self) -> datetime:
         """The first moment after it."""
-        return _midnight(self.next)
+        return midnight(self.next)
 
     def __str__(self) -> str:
         return f"{self.first.year}年{self.first.month}月"
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=timezone.get_current_timezone())
 
 
 def newest_months(count: int) -> list[Month]:

@@ -1,9 +1,7 @@
 """What one look at a day finds; nothing here writes."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-
-from django.utils import timezone
+from datetime import date, datetime, timedelta
 
 from payouts.models import Discrepancy
 
@@ -40,12 +38,6 @@ class Look:
         """Adds fen to a sum; None says that this side has none, and makes no 0 of it."""
         sides = self.sums.setdefault(name, {})
         sides[side] = fen if sides.get(side) is None else (sides[side] or 0) + (fen or 0)
-
-
-def bounds(day: date) -> tuple[datetime, datetime]:
-    """The first moment of a day, and that of the next one, in the platform's own time."""
-    begin = timezone.make_aware(datetime.combine(day, time()))
-    return begin, timezone.make_aware(datetime.combine(day + timedelta(days=1), time()))
 
 
 def working_days_before(day: date, count: int) -> date:

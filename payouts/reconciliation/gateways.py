@@ -13,9 +13,10 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
+from carbonsink.days import bounds
 from carbonsink.ledger.models import Account, Line
 from payouts.models import Discrepancy
-from payouts.reconciliation.found import Found, Look, bounds, working_days_before
+from payouts.reconciliation.found import Found, Look, working_days_before
 from purchases import fees
 from purchases.gateways import TRANSFER, gateway
 from purchases.gateways.base import GatewayError

@@ -9,13 +9,14 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
+from carbonsink.days import bounds
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from payouts import statements
 from payouts.banks import bank
 from payouts.banks.base import Movement, TellsBalance
 from payouts.models import Discrepancy, Payout, StatementRow
-from payouts.reconciliation.found import Found, Look, bounds
+from payouts.reconciliation.found import Found, Look
 
 Kind = Discrepancy.Kind
 # So long a debit may be missing on the statement after the bank has said that the money arrived.

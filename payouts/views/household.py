@@ -69,7 +69,7 @@ def household(request: HttpRequest, public_id: str) -> HttpResponse:
 def _seen(household: Household) -> dict[str, object]:
     """Everything that a household sees of itself."""
     (money,) = earnings.earnings_of([household])
-    accounts = list(household.bank_accounts.order_by("-version")[:5])
+    versions = household.bank_accounts.order_by("-version")[:5]
     said = {case.tree_id: case for case in household.cases.filter(kind=Case.Kind.NOT_MINE).order_by("pk")}
     trees = list(household.trees.exclude(state__in=LEFT).select_related("species").order_by("ordinal"))
     return {
@@ -78,7 +78,7 @@ def _seen(household: Household) -> dict[str, object]:
         "payouts": [(payout, _about(payout)) for payout in earnings.payouts_by_household(household, SHOWN)],
         "trees": [(tree, said.get(tree.pk)) for tree in trees],
         "why": plain_words.on_page(money.why),
-        "changing": [account for account in accounts if _can_be_stopped(account)],
+        "changing": [account for account in versions if _can_be_stopped(account)],
     }
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from carbonsink.days import bounds
 from carbonsink.standins import keys
 from payouts import reconciliation, sending, statements
 from payouts.models import Discrepancy, Payout, Reconciliation
-from payouts.reconciliation.found import bounds
 from payouts.runs import run_payouts
 from purchases import checkout, givebacks, refunds
 from purchases import tasks as market

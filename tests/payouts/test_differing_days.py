@@ -9,9 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from carbonsink.accounts import roles
+from carbonsink.days import bounds
 from payouts import alerts, reconciliation, sending, statements
 from payouts.models import Discrepancy, Payout, Reconciliation, StatementRow
-from payouts.reconciliation.found import bounds
 from payouts.runs import run_payouts
 from purchases import tasks as market
 from purchases.models import Bill, Difference

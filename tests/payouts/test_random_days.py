@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from carbonsink.days import bounds
 from payouts import alerts
 from payouts.models import Payout, StatementRow
-from payouts.reconciliation.found import bounds
 from purchases.models import Bill, Difference
 from tests import factories
 from tests.payouts.days import Day, differences

@@ -10,11 +10,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from carbonsink.days import bounds
 from carbonsink.errors import DomainError
 from carbonsink.standins import keys
 from payouts import alerts, reconciliation, statements, tasks
 from payouts.models import Discrepancy, Reconciliation
-from payouts.reconciliation.found import bounds, working_days_before
+from payouts.reconciliation.found import working_days_before
 from purchases import checkout
 from purchases import tasks as market
 from tests import factories
