@@ -8,7 +8,7 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.admin import FinanceMixin, ReadOnlyMixin, for_each
 from carbonsink.crypto import digests, mask_name
 from carbonsink.templatetags.money import yuan
-from payouts import accounts, approvals, sending, statements
+from payouts import accounts, approvals, sending
 from payouts.models import Alert, Attempt, BankAccount, Payout, StatementRow
 
 
@@ -95,14 +95,9 @@ class StatementRowAdmin(FinanceMixin, ModelAdmin):
     list_display = ["serial", "bank", "booked_at", "amount", "kind", "payout"]
     list_filter = ["kind", "bank"]
     search_fields = ["serial"]
-    actions = ["explain"]
 
     @admin.display(description=_("amount"), ordering="fen")
     def amount(self, row: StatementRow) -> str:
         return yuan(row.fen)
-
-    @admin.action(description=_("Book the chosen unexplained rows as the sponsor's"), permissions=["finance"])
-    def explain(self, request: HttpRequest, queryset: QuerySet[StatementRow]) -> None:
-        for_each(request, queryset, lambda row: statements.explain(row, by=signed_in(request), reason="finance"))
 
     fields = ["serial", "bank", "booked_at", "fen", "kind", "remittance", "bank_reference", "payout", "entry"]

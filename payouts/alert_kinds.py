@@ -120,8 +120,8 @@ KINDS = {
         _("A row of the statement that nobody can explain"),
         _("Money came or went on the supervised account, and nothing we know fits it. Until it is explained nothing"
           " is paid out."),
-        _("Ask the bank or whoever paid. Then explain the row on the page of its day."),
-        link=_records("payouts_statementrow", kind__exact="suspense"),
+        _("Ask the bank or whoever paid. Then say what the row is: a payout's debit or return, or the sponsor's."),
+        link=_page("payouts:finance-rows"),
     ),
     "reconciliation": Kind(
         _("A day's books, bills and statement do not agree"),

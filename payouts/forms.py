@@ -49,3 +49,10 @@ class SeenForm(forms.Form):
 
 class ReleaseForm(SeenForm, ReasonForm):
     """Owing all of them again, and why."""
+
+
+class PayoutForm(ReasonForm):
+    """Which payout a row of the statement belongs to: one of those suggested, or a number that was typed."""
+
+    out_no = forms.CharField(label=_("Payout number"), max_length=40, required=False)
+    suggested = forms.CharField(max_length=40, required=False)

@@ -194,13 +194,13 @@ def _end(payout: Payout, state: Payout.State, *, by: User | None = None, reason:
     _owe_again(payout, ledger.account(Account.Kind.TRANSIT))
 
 
-def take_back(payout: Payout, *, reason: str) -> None:
-    """Ends a payout whose money the bank gave back to the supervised account 退票; it is owed anew, and waits for
-    another account."""
+def take_back(payout: Payout, *, reason: str, account_at_fault: bool = True) -> None:
+    """Ends a payout whose money the bank gave back to the supervised account 退票, or that never left it; it is owed
+    anew and, where the account is to blame, waits for another one."""
     reason = without_number(payout, reason)
     move(payout, Payout.State.RETURNED, reason=reason)
     _owe_again(payout, ledger.account(Account.Kind.ESCROW, payout.bank))
-    if not bounce_account(payout.account, reason=reason):  # Which tells the household.
+    if not (account_at_fault and bounce_account(payout.account, reason=reason)):  # Which tells the household.
         messages_to_households.tell_returned(payout)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,12 +20,16 @@ from carbonsink.states import note
 from payouts import alerts, reports, sending
 from payouts.banks import bank
 from payouts.banks.base import Movement, Page, ReportFile, TransferReport
-from payouts.models import BankReport, Payout, StatementCursor, StatementRow
+from payouts.models import BankReport, Clarification, Payout, StatementCursor, StatementRow
 from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
 
 # The debit of one that came back may be read after its return.
 _ARRIVED = [Payout.State.SUCCEEDED, Payout.State.RETURNED]
+# Two people have said which row a payout's debit is, or that there is none.
+_ACCOUNTED_FOR = Clarification.objects.filter(
+    state=Clarification.State.AGREED, kind__in=[Clarification.Kind.DEBIT, Clarification.Kind.NEVER_LEFT]
+)
 
 
 def import_statement(code: str | None = None) -> int:
@@ -189,19 +193,33 @@ def _book(code: str, row: Movement) -> None:
     )
 
 
+def explained_reference(row: StatementRow) -> str:
+    """The reference of the one entry by which a row leaves suspense."""
+    return f"explained:{row.bank}:{row.serial}"
+
+
 @transaction.atomic
 def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
     """Books a row in suspense as the sponsor's, or as the customer's transfer that finance has taken in meanwhile, so
-    that payouts go on. DomainError when it is not in suspense (any more); who explained it, and why, is in the history.
+    that payouts go on. DomainError when it is not in suspense (any more), or when somebody has said which payout's it
+    is; who explained it, and why, is in the history.
     """
     row = StatementRow.objects.select_for_update().get(pk=row.pk)
     if row.kind != StatementRow.Kind.SUSPENSE:
         raise DomainError("not_in_suspense", _("This row is explained already."), status=409)
+    if row.clarifications.filter(state=Clarification.State.PROPOSED).exists():
+        text = _("Somebody has said which payout this row belongs to. Confirm that, or say that it is not so.")
+        raise DomainError("wrong_state", text, status=409)
     known = _is_known_transfer(row.bank, row.bank_reference, row.fen)
     whose = ledger.account(Account.Kind.GATEWAY, "transfer") if known else ledger.account(Account.Kind.SPONSOR)
-    amounts = {ledger.account(Account.Kind.SUSPENSE): row.fen, whose: -row.fen}
+    return book_explained(row, whose, by=by, reason=reason)
+
+
+def book_explained(row: StatementRow, whose: Account, *, by: User, reason: str) -> Entry:
+    """Takes a row out of suspense, to an account. DomainError("not_in_suspense") when that was done already."""
     try:
-        entry = ledger.post(f"explained:{row.bank}:{row.serial}", "explained", amounts)
+        amounts = {ledger.account(Account.Kind.SUSPENSE): row.fen, whose: -row.fen}
+        entry = ledger.post(explained_reference(row), "explained", amounts)
     except ledger.AlreadyPosted as error:
         raise DomainError("not_in_suspense", _("This row is explained already."), status=409) from error
     note(row, "suspense", "explained", by=by, reason=reason)
@@ -215,11 +233,9 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
         return StatementRow.Kind.INFORMATION
     if row.is_fee:
         return StatementRow.Kind.FEE
-    seen = set(payout.statement_rows.values_list("kind", flat=True)) if payout else set()
-    could_leave = payout is not None and payout.state in (*sending.OPEN, *_ARRIVED)
-    if payout and could_leave and row.fen == -payout.fen and StatementRow.Kind.PAYOUT not in seen:
+    if payout and row.fen == -payout.fen and is_debit_due(payout):
         return StatementRow.Kind.PAYOUT
-    if payout and row.fen == payout.fen and _could_come_back(payout):
+    if payout and row.fen == payout.fen and could_come_back(payout):
         return StatementRow.Kind.RETURN
     if row.fen > 0 and not row.out_no and row.counterparty in settings.SPONSOR_NAMES:
         return StatementRow.Kind.SPONSOR
@@ -230,7 +246,24 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
     return StatementRow.Kind.SUSPENSE
 
 
-def _could_come_back(payout: Payout) -> bool:
+def is_debit_due(payout: Payout) -> bool:
+    """Whether a payout's debit may come: it was sent, and neither a row nor people have accounted for its money."""
+    if payout.state not in (*sending.OPEN, *_ARRIVED):
+        return False
+    seen = payout.statement_rows.filter(kind=StatementRow.Kind.PAYOUT)
+    return not seen.exists() and not _ACCOUNTED_FOR.filter(payout=payout).exists()
+
+
+def without_debit() -> QuerySet[Payout]:
+    """Payouts that arrived by the bank's word, and that neither a row of its statement nor people account for."""
+    debits = StatementRow.objects.filter(kind=StatementRow.Kind.PAYOUT, payout=OuterRef("pk"))
+    said = _ACCOUNTED_FOR.filter(payout=OuterRef("pk"))
+    went_before = Clarification.objects.filter(follow_up=OuterRef("pk"))
+    unaccounted = Payout.objects.filter(~Exists(debits), ~Exists(said), ~Exists(went_before), state__in=_ARRIVED)
+    return unaccounted.order_by()
+
+
+def could_come_back(payout: Payout) -> bool:
     """Whether a credit of a payout's amount is its return: of one that arrived, or that went in a file. The files of a
     bank come in any order; a bank that is asked tells of what left first."""
     on_its_way = payout.state in sending.OPEN and payout.attempts.filter(batch__isnull=False).exists()

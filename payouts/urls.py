@@ -12,6 +12,7 @@ from payouts.views import (
     papers,
     pins,
     reconciliation,
+    rows,
 )
 
 app_name = "payouts"
@@ -45,6 +46,11 @@ urlpatterns = [
     path("finance/files/<str:number>/delivered", files.delivered, name="finance-batch-delivered"),
     path("finance/alerts/", alerts.alerts_page, name="alerts"),
     path("finance/alerts/<int:pk>/answer", alerts.answer_alert, name="answer-alert"),
+    path("finance/rows/", rows.rows, name="finance-rows"),
+    path("finance/rows/<int:pk>/payout", rows.say_payout, name="finance-row-payout"),
+    path("finance/rows/<int:pk>/sponsor", rows.say_sponsor, name="finance-row-sponsor"),
+    path("finance/payouts/<int:pk>/never-left", rows.say_never_left, name="finance-never-left"),
+    path("finance/clarifications/<int:pk>/answer", rows.answer, name="finance-answer-clarification"),
     path("finance/reconciliation/", reconciliation.days, name="reconciliation"),
     path("finance/reconciliation/<str:day>/", reconciliation.day, name="reconciliation-day"),
     path("finance/reconciliation/answer/<int:pk>", reconciliation.answer, name="answer-discrepancy"),

@@ -1,7 +1,7 @@
 """Where the money of an order is, read from the ledger alone: waiting, on its way, or arrived."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -62,18 +62,27 @@ def proceeds(order: Order) -> Proceeds:
     entries += [giveback_reference(refund) for payment in payments for refund in payment.refunds.all()]
     lines = Line.objects.filter(entry__reference__in=entries, account__kind=Account.Kind.HOUSEHOLD)
     groups = lines.values("settlement__payout_reference").annotate(fen=Sum("fen"))
-    taken = {row["settlement__payout_reference"]: -row["fen"] for row in groups}
-    names = [make(ref) for ref in taken if ref for make in (arrived_reference, reversed_reference)]
-    known = set(Entry.objects.filter(reference__in=names).values_list("reference", flat=True))
-    waiting = on_the_way = arrived = 0
-    for reference, fen in taken.items():
-        if reference is None or reversed_reference(reference) in known:
-            waiting += fen
-        elif arrived_reference(reference) in known:
-            arrived += fen
-        else:
-            on_the_way += fen
-    return Proceeds(waiting, on_the_way, arrived)
+    taken = Counter({row["settlement__payout_reference"] or "": -row["fen"] for row in groups})
+    fen: Counter[str] = Counter()
+    while taken:
+        names = [make(reference) for reference in taken for make in (arrived_reference, reversed_reference)]
+        known = set(Entry.objects.filter(reference__in=names).values_list("reference", flat=True))
+        came_back = {reference: sum_ for reference, sum_ in taken.items() if reversed_reference(reference) in known}
+        for reference, sum_ in taken.items() - came_back.items():
+            state = "arrived" if arrived_reference(reference) in known else "on_the_way"
+            fen[state if reference else "waiting"] += sum_
+        taken = _taken_again(came_back)
+    return Proceeds(fen["waiting"], fen["on_the_way"], fen["arrived"])
+
+
+def _taken_again(came_back: Mapping[str, int]) -> Counter[str]:
+    """Fen of payouts that were undone, by the payouts that have taken them since; empty for what none has."""
+    made = {reversed_reference(reference): sum_ for reference, sum_ in came_back.items()}
+    owed = Line.objects.filter(entry__reference__in=made, account__kind=Account.Kind.HOUSEHOLD)
+    found: Counter[str] = Counter()
+    for reference, taken_by in owed.values_list("entry__reference", "settlement__payout_reference"):
+        found[taken_by or ""] += made[reference]
+    return found
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,28 @@ CHECKS = {
             <> (SELECT coalesce(sum(r.fen), 0) FROM payouts_statementrow r WHERE r.bank = b.bank)
              - (SELECT coalesce(sum(p.fen), 0) FROM payouts_payout p
                  WHERE p.bank = b.bank AND p.state IN ('succeeded', 'returned') AND NOT EXISTS (
-                       SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout'))""",
+                       SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')
+                   AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
+                                     WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left')))""",
     "payouts that succeeded more than a day ago and are on no statement": """
         SELECT p.out_no FROM payouts_payout p
          WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day' AND NOT EXISTS (
-               SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')""",
+               SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')
+           AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
+                             WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left'))""",
+    "rows that people have given to a payout, and are not booked as it or not by two": """
+        SELECT c.id FROM payouts_clarification c JOIN payouts_payout p ON p.id = c.payout_id
+          LEFT JOIN payouts_statementrow r ON r.id = c.row_id
+          LEFT JOIN payouts_payout f ON f.id = c.follow_up_id
+          LEFT JOIN ledger_entry e ON e.reference = 'explained:' || r.bank || ':' || r.serial
+          LEFT JOIN ledger_line l ON l.entry_id = e.id AND l.account_id = (
+                    SELECT id FROM ledger_account WHERE code = 'escrow:' || r.bank)
+         WHERE c.state = 'agreed' AND (c.agreed_by_id IS NULL OR c.agreed_by_id = c.proposed_by_id
+            OR c.kind <> 'never_left' AND (r.kind <> 'suspense' OR r.bank <> p.bank OR abs(r.fen) <> p.fen
+                                           OR l.fen IS DISTINCT FROM -r.fen)
+            OR c.kind = 'debit' AND (coalesce(r.fen, 0) >= 0 OR f.fen <> p.fen OR f.household_id <> p.household_id
+                                     OR f.id IS NULL AND p.state NOT IN ('succeeded', 'returned'))
+            OR c.kind <> 'debit' AND p.state <> 'returned' OR c.kind = 'return' AND coalesce(r.fen, 0) <= 0)""",
     # The watch raises them after 15 minutes; it may itself be a little late.
     "payouts that nobody knows about for 20 minutes, and no alert says so": """
         SELECT p.out_no FROM payouts_payout p

@@ -4,6 +4,7 @@ from payouts.models.access import HouseholdPin
 from payouts.models.accounts import BankAccount
 from payouts.models.alerts import Alert
 from payouts.models.cases import Case
+from payouts.models.clarifications import Clarification
 from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
 from payouts.models.reconciliation import Discrepancy, Reconciliation
 from payouts.models.statements import BankReport, StatementCursor, StatementRow
@@ -17,6 +18,7 @@ __all__ = [
     "BankReport",
     "Batch",
     "Case",
+    "Clarification",
     "DailyStatement",
     "DailyTree",
     "Discrepancy",

@@ -71,6 +71,7 @@ class StatementRow(models.Model):
             models.Index(F("booked_at").desc(), name="payouts_statementrow_newest"),
             models.Index(fields=["serial"], name="payouts_statementrow_serial"),
             models.Index(fields=["bank_reference"], name="payouts_statementrow_reference"),
+            models.Index(fields=["booked_at"], condition=Q(kind="suspense"), name="payouts_statementrow_suspense"),
         ]
 
 

@@ -197,8 +197,18 @@ def answer(discrepancy: Discrepancy, *, text: str, by: User) -> None:
     if discrepancy.kind == Kind.ROW_UNEXPLAINED and discrepancy.state == State.OPEN:
         code, _colon, serial = discrepancy.reference.partition(":")
         statements.explain(StatementRow.objects.get(bank=code, serial=serial), by=by, reason=text)
+    _end(discrepancy, text, by)
+
+
+def _end(discrepancy: Discrepancy, text: str, by: User) -> None:
     move(discrepancy, State.EXPLAINED, by=by, reason=text, answer=text, explained_by=by)
     conclude(Reconciliation.objects.get(pk=discrepancy.reconciliation_id))
+
+
+def end(kind: Discrepancy.Kind, reference: str, *, text: str, by: User) -> None:
+    """Ends what is open of this kind about a thing, since people have booked what it was."""
+    for discrepancy in Discrepancy.objects.select_for_update().filter(kind=kind, reference=reference, state=State.OPEN):
+        _end(discrepancy, text, by)
 
 
 def due_days() -> list[date]:

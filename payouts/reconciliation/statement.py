@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from carbonsink.days import bounds
@@ -143,16 +143,9 @@ def _paid(begin: Any, end: Any) -> QuerySet[Payout]:
     return Payout.objects.filter(state__in=done, completed_at__gte=begin, completed_at__lt=end).order_by()
 
 
-def _without_debit() -> QuerySet[Payout]:
-    """Payouts that arrived, and whose debit is on no statement."""
-    done = [Payout.State.SUCCEEDED, Payout.State.RETURNED]
-    debits = StatementRow.objects.filter(kind=StatementRow.Kind.PAYOUT, payout=OuterRef("pk"))
-    return Payout.objects.filter(~Exists(debits), state__in=done).order_by()
-
-
 def _missing_debits(code: str, day: date) -> list[Found]:
     begin, end = bounds(day)
-    rows = _without_debit().filter(bank=code, completed_at__gte=begin, completed_at__lt=end)
+    rows = statements.without_debit().filter(bank=code, completed_at__gte=begin, completed_at__lt=end)
     latest = timezone.now() - DEBIT_COMES_WITHIN
     return [
         Found(Kind.DEBIT_MISSING, out_no, -fen, None, done, done < latest)
@@ -167,7 +160,7 @@ def _balance(look: Look, told: Told, day: date, found: list[Found], unbooked_fen
     end = bounds(day)[1]
     after = StatementRow.objects.filter(bank=told.code, booked_at__gte=end).aggregate(fen=Sum("fen", default=0))["fen"]
     missing = (
-        _without_debit()
+        statements.without_debit()
         .filter(bank=told.code)
         .aggregate(
             before=Sum("fen", filter=Q(completed_at__lt=end), default=0),

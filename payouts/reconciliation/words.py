@@ -31,9 +31,10 @@ TO_DO = {
     Kind.ROW_LATE: _("Nothing: it is booked by now."),
     Kind.ROW_GONE: _("Ask the bank why the row has gone, before anything more is paid."),
     Kind.ROW_CHANGED: _("Ask the bank why the row has changed, before anything more is paid."),
-    Kind.ROW_UNEXPLAINED: _("Find out whose it is. Your answer books it as the sponsor's, or as the customer's transfer"
-                            " that it is."),
-    Kind.DEBIT_MISSING: _("The debit should come within a day. If not, ask the bank whether the money has gone."),
+    Kind.ROW_UNEXPLAINED: _("Find out whose it is. If it is a payout's debit or return, say so under “Rows to explain”."
+                            " Your answer here books it as the sponsor's, or as the customer's transfer that it is."),
+    Kind.DEBIT_MISSING: _("The debit should come within a day. If not, ask the bank whether the money has gone, and say"
+                          " so under “Rows to explain”."),
     Kind.BALANCE: _("Compare the bank's statement of the day with ours, row by row."),
 }  # fmt: skip
 

@@ -79,7 +79,7 @@ def test_all_things_with_states_are_known() -> None:
         "purchases.Certificate", "purchases.Campaign", "purchases.Gift", "purchases.Repeat", "purchases.Transfer",
         "purchases.Difference", "purchases.ByHand", "purchases.Stray", "outbox.Message", "payouts.BankAccount",
         "payouts.Payout", "payouts.Attempt", "payouts.Batch", "payouts.Alert", "payouts.Case", "payouts.Reconciliation",
-        "payouts.Discrepancy",
+        "payouts.Discrepancy", "payouts.Clarification",
     }  # fmt: skip
 
 

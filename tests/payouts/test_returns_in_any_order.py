@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from carbonsink.accounts import roles
 from carbonsink.states import StateChange
-from payouts import batches, statements, tasks
+from payouts import accounts, batches, statements, tasks
 from payouts.banks.base import Movement, Page, TransferReport
 from payouts.models import Alert, Payout, StatementRow
+from payouts.runs import run_payouts
+from purchases.proceeds import Proceeds, proceeds
+from tests import factories
 from tests.payouts import money
 from tests.payouts.filing import FileBank
 from tests.payouts.test_statements import sent_payout
@@ -66,3 +70,22 @@ def test_what_a_former_bank_gives_back_is_still_read(bank: BankClient, settings:
     tasks.sweep()
     payout.refresh_from_db()
     assert (payout.state, money.owed_fen(payout.household)) == ("returned", 300)
+
+
+def test_an_order_s_money_is_followed_through_a_return_to_the_next_payout(bank: BankClient) -> None:
+    (owner,) = factories.market(1)
+    factories.account(owner)
+    order = factories.paid_order()
+    money.fund(bank, 300)
+    run_payouts()
+    payout = Payout.objects.get()
+    tasks.sweep()
+    assert proceeds(order) == Proceeds(0, 0, 300)
+    bank.control("POST", "return", {"out_no": payout.out_no, "reason": "户名不符"})
+    tasks.sweep()
+    assert proceeds(order) == Proceeds(300, 0, 0)
+    accounts.put_back_account(payout.account, by=factories.user(roles.FINANCE), reason="the bank was wrong")
+    run_payouts()
+    assert proceeds(order) == Proceeds(0, 300, 0)
+    tasks.sweep()
+    assert proceeds(order) == Proceeds(0, 0, 300)

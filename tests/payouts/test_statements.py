@@ -92,10 +92,9 @@ def test_money_of_strangers_goes_to_suspense_and_stops_payouts_until_somebody_ex
 
     client, finance = Client(), factories.user(roles.FINANCE)
     client.force_login(finance)
-    listing = reverse("admin:payouts_statementrow_changelist")
     everything = list(StatementRow.objects.values_list("pk", flat=True))
-    for _ in range(2):  # All chosen, and pressed twice: only what is in suspense is booked, and once.
-        client.post(listing, {"action": "explain", "_selected_action": everything})
+    for pk in everything * 2:  # Every row, and pressed twice: only what is in suspense is booked, and once.
+        client.post(reverse("payouts:finance-row-sponsor", args=[pk]), {"reason": "they wrote to us"})
     assert books.balances() == {"escrow": 1082, "household": -300, "sponsor": -782}
     notes = StateChange.objects.filter(thing="payouts.statementrow")
     assert list(notes.values_list("to_state", "by")) == [("explained", finance.pk)] * 2

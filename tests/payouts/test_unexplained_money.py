@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from carbonsink.accounts.roles import FINANCE, REVIEWER
@@ -53,9 +54,8 @@ def test_a_strangers_deposit_stops_the_payouts_until_finance_explains_it(setting
     row = StatementRow.objects.get(kind=StatementRow.Kind.SUSPENSE)
     client, clerk = Client(), factories.user(FINANCE)
     client.force_login(clerk, backend="carbonsink.accounts.backends.PhoneOrEmailBackend")
-    action = {"action": "explain", "_selected_action": [row.pk]}
-    assert client.post("/admin/payouts/statementrow/", action).status_code == 302
-    assert client.post("/admin/payouts/statementrow/", action).status_code == 302
+    page, said = reverse("payouts:finance-row-sponsor", args=[row.pk]), {"reason": "a gift"}
+    assert [client.post(page, said).status_code for _ in range(2)] == [302, 409]
 
     assert ledger.balance(ledger.account(Account.Kind.SUSPENSE)) == 0
     assert ledger.balance(ledger.account(Account.Kind.SPONSOR)) == -1001
@@ -75,8 +75,8 @@ def test_a_reviewer_cannot_explain_money(bank: BankClient) -> None:
     client = Client()
     client.force_login(reviewer, backend="carbonsink.accounts.backends.PhoneOrEmailBackend")
     row = StatementRow.objects.get()
-    answer = client.post("/admin/payouts/statementrow/", {"action": "explain", "_selected_action": [row.pk]})
-    assert answer.status_code == 403
+    answer = client.post(reverse("payouts:finance-row-sponsor", args=[row.pk]), {"reason": "mine"})
+    assert answer.status_code == 404
     assert ledger.balance(ledger.account(Account.Kind.SUSPENSE)) == -1
 
 

@@ -53,6 +53,8 @@ ELSEWHERE |= {"payouts:answer-alert": "tests/payouts/test_alerts.py"}
 ELSEWHERE |= dict.fromkeys(
     ["payouts:reconciliation-day", "payouts:answer-discrepancy"], "tests/payouts/test_differing_days.py"
 )
+_ROWS = ("finance-row-payout", "finance-row-sponsor", "finance-never-left", "finance-answer-clarification")
+ELSEWHERE |= {f"payouts:{name}": "tests/payouts/test_row_pages.py" for name in _ROWS}
 ELSEWHERE |= dict.fromkeys(("payouts:area-case", "payouts:finance-case"), "tests/payouts/test_household_page.py")
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or
 # household ("object"), about a village named in the body ("village"), or about whatever the asker has ("own"), which
@@ -96,6 +98,7 @@ PAGES: dict[str, tuple[str, set[str], str]] = {
     "GET payouts:alerts": ("finance/alerts/", {FINANCE}, "own"),
     "GET payouts:reconciliation": ("finance/reconciliation/", {FINANCE}, "own"),
     "GET payouts:household-qr": ("h/{household}/qr.png", {OFFICER}, "object"),
+    "GET payouts:finance-rows": ("finance/rows/", {FINANCE}, "own"),
     "GET payouts:follow": ("finance/follow/", {FINANCE}, "drawn"),
     "GET payouts:pin": ("officer/households/{household}/pin/", {OFFICER}, "object"),
     "POST payouts:pin": ("officer/households/{household}/pin/", {OFFICER}, "object"),

@@ -1,0 +1,253 @@
+"""Rows of the statement that name no payout or contradict what the bank had said: two people say what they are.
+
+Banks cut or lose our number, above all on returns 退票; some say "failed" and debit, or "arrived" and never do. What is
+agreed here is booked as the bank's own word would have been, so that a household's money neither becomes the sponsor's
+by mistake nor is lost. A row leaves suspense by one entry, `explained:…`, whatever it is and whoever explains it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from carbonsink.accounts.models import User
+from carbonsink.errors import DomainError
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account, Line, Settlement
+from carbonsink.states import move
+from payouts import alerts, reconciliation, sending, statements
+from payouts.banks.base import TransferReport
+from payouts.models import Attempt, Clarification, Discrepancy, Payout, Run, StatementCursor, StatementRow
+from purchases.proceeds import reversed_reference, sent_reference
+
+Kind = Clarification.Kind
+State = Clarification.State
+
+# A debit may be on the statement so long after the bank has said that the money arrived.
+DEBIT_COMES_WITHIN = timedelta(days=1)
+# How far a return may lie behind its payout to be suggested, and how many payouts are looked through and suggested.
+LOOKED_BACK = timedelta(days=90)
+LOOKED_THROUGH = 100
+SUGGESTED = 5
+
+
+def in_suspense() -> list[StatementRow]:
+    """Rows that nobody has explained, oldest first."""
+    rows = list(StatementRow.objects.filter(kind=StatementRow.Kind.SUSPENSE).order_by("booked_at", "pk"))
+    known = ledger.known_references([statements.explained_reference(row) for row in rows])
+    return [row for row in rows if statements.explained_reference(row) not in known]
+
+
+def overdue() -> QuerySet[Payout]:
+    """Payouts that arrived by the bank's word, while its statement has been read since and has no debit of them."""
+    late = statements.without_debit().filter(
+        state=Payout.State.SUCCEEDED, completed_at__lt=timezone.now() - DEBIT_COMES_WITHIN
+    )
+    return late.select_related("household__village").order_by("completed_at", "pk")
+
+
+def to_agree() -> QuerySet[Clarification]:
+    """What one person has said and nobody else has confirmed, oldest first."""
+    said = Clarification.objects.filter(state=State.PROPOSED).order_by("pk")
+    return said.select_related("payout__household__village", "payout__account", "row", "proposed_by")
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A payout that a row may belong to. `named`: the row has its number, or its holder's name."""
+
+    payout: Payout
+    named: bool
+
+
+def suggestions(row: StatementRow) -> list[Suggestion]:
+    """Payouts whose debit or return a row may be: of its bank and amount, named ones first, then the newest."""
+    states = [Payout.State.SUCCEEDED] if row.fen > 0 else [*sending.OPEN, *_CAN_HAVE_LEFT]
+    fits = Payout.objects.filter(bank=row.bank, fen=abs(row.fen), state__in=states)
+    near = fits.filter(created_at__gte=row.booked_at - LOOKED_BACK, created_at__lte=row.booked_at + DEBIT_COMES_WITHIN)
+    found = near.select_related("account", "household__village").order_by("-created_at", "-pk")[:LOOKED_THROUGH]
+    text = f"{row.remittance} {row.counterparty}"
+    named = [Suggestion(one, one.out_no in text or one.account.holder in text) for one in found]
+    fitting = (
+        one for one in sorted(named, key=lambda one: not one.named) if not _why_not(_kind_of(row), one.payout, row)
+    )
+    return list(islice(fitting, SUGGESTED))
+
+
+_CAN_HAVE_LEFT = [Payout.State.SUCCEEDED, Payout.State.FAILED, Payout.State.RETURNED]
+
+
+def _kind_of(row: StatementRow | None) -> Clarification.Kind:
+    """What a row can be: money that left is a debit, money that came a return; without one, money never left."""
+    if row is None:
+        return Kind.NEVER_LEFT
+    return Kind.DEBIT if row.fen < 0 else Kind.RETURN
+
+
+@transaction.atomic
+def propose(payout: Payout, row: StatementRow | None, *, why: str, by: User) -> Clarification:
+    """Says that a row in suspense is this payout's debit or return; without a row, that its money never left.
+
+    Somebody else must agree. DomainError: "no_reason"; "does_not_fit" with a sentence; "wrong_state" when somebody has
+    said something of the row or the payout already.
+    """
+    why = why.replace("\0", "").strip()[:200]
+    if not why:
+        raise DomainError("no_reason", _("Write how you know."))
+    payout = Payout.objects.select_for_update().get(pk=payout.pk)
+    kind = _kind_of(row)
+    if row is not None:
+        row = StatementRow.objects.select_for_update().get(pk=row.pk)
+    _check(kind, payout, row)
+    said = Q(row=row) if row is not None else Q(payout=payout, kind=kind)
+    if Clarification.objects.filter(said | Q(payout=payout, kind=kind)).exclude(state=State.WITHDRAWN).exists():
+        raise DomainError("wrong_state", _("Somebody has said what this is already. Reload the page."), status=409)
+    return Clarification.objects.create(kind=kind, payout=payout, row=row, why=why, proposed_by=by)
+
+
+def withdraw(clarification: Clarification, *, by: User) -> None:
+    """Takes back what was said; the row waits again. DomainError("wrong_state") for what is booked."""
+    move(clarification, State.WITHDRAWN, by=by, reason="not agreed")
+
+
+@transaction.atomic
+def agree(clarification: Clarification, *, by: User) -> None:
+    """Books what another person said. DomainError: "same_person" for one's own word, "wrong_state" for what is booked
+    or withdrawn, "does_not_fit" when it does not fit any more."""
+    payout = Payout.objects.select_for_update().get(pk=clarification.payout_id)
+    # As runs do, so that none takes what is owed again while it is looked at.
+    Account.objects.select_for_update(no_key=True).get(owner=payout.household_id)
+    said = Clarification.objects.select_for_update().get(pk=clarification.pk)
+    if said.state != State.PROPOSED:
+        raise DomainError("wrong_state", _("Somebody has answered this meanwhile. Reload the page."), status=409)
+    if said.proposed_by_id == by.pk:
+        raise DomainError("same_person", _("Somebody else confirms what you have said."), status=403)
+    row = StatementRow.objects.select_for_update().get(pk=said.row_id) if said.row_id else None
+    _check(Kind(said.kind), payout, row)
+    follow_up = None
+    if row is None:
+        sending.take_back(payout, reason=said.why, account_at_fault=False)
+    else:
+        statements.book_explained(row, ledger.account(Account.Kind.ESCROW, row.bank), by=by, reason=said.why)
+        if said.kind == Kind.RETURN:
+            _came_back(payout, row)
+        elif payout.state in sending.OPEN:
+            sending.record(payout.pk, _report(payout, row, "succeeded"))
+        elif _is_owed_again(payout):
+            follow_up = _follow_up(payout, row, by)
+    move(said, State.AGREED, by=by, reason=said.why, agreed_by=by, follow_up=follow_up)
+    alerts.close_alerts("report_contradicts", payout.out_no, by=by, reason=said.why)
+    if row is None:
+        reconciliation.end(Discrepancy.Kind.DEBIT_MISSING, payout.out_no, text=said.why, by=by)
+    else:
+        reconciliation.end(Discrepancy.Kind.ROW_UNEXPLAINED, f"{row.bank}:{row.serial}", text=said.why, by=by)
+
+
+def _report(payout: Payout, row: StatementRow, word: str) -> TransferReport:
+    return TransferReport(payout.out_no, word, row.bank_reference, row.booked_at)  # type: ignore[arg-type]
+
+
+def _came_back(payout: Payout, row: StatementRow) -> None:
+    sending.record(payout.pk, _report(payout, row, "returned"))
+    sending.take_back(Payout.objects.get(pk=payout.pk), reason=row.remittance)
+
+
+def _check(kind: Clarification.Kind, payout: Payout, row: StatementRow | None) -> None:
+    if trouble := _why_not(kind, payout, row):
+        raise DomainError("does_not_fit", trouble, status=409)
+
+
+def _why_not(kind: Clarification.Kind, payout: Payout, row: StatementRow | None) -> str:
+    """Why a row cannot be this of a payout, in a sentence; empty when it can."""
+    if row is not None and row.kind != StatementRow.Kind.SUSPENSE:
+        return _("This row is explained already.")
+    if row is not None and (row.bank, abs(row.fen)) != (payout.bank, payout.fen):
+        return _("The payout is of another amount, or at another bank.")
+    if kind == Kind.NEVER_LEFT:
+        return _why_it_may_have_left(payout)
+    if kind == Kind.RETURN:
+        return "" if statements.could_come_back(payout) else _("Only a payout that arrived can come back.")
+    if _is_owed_again(payout):
+        return _why_no_follow_up(payout)
+    due = statements.is_debit_due(payout)
+    return "" if due else _("The statement has this payout's debit already, or it was never sent.")
+
+
+def _why_it_may_have_left(payout: Payout) -> str:
+    """Why nobody can say yet that a payout's money never left."""
+    if payout.state != Payout.State.SUCCEEDED or not statements.without_debit().filter(pk=payout.pk).exists():
+        return _("Only of a payout that arrived by the bank's word, and that its statement does not have.")
+    read_at = StatementCursor.objects.filter(bank=payout.bank).values_list("read_at", flat=True).first()
+    due = (payout.completed_at or timezone.now()) + DEBIT_COMES_WITHIN
+    if read_at is None or read_at < due:
+        return _("Its debit may still come: wait until the statement has been read a day after the payout.")
+    return ""
+
+
+def _is_owed_again(payout: Payout) -> bool:
+    """Whether a payout's money was owed again without that a row of the statement gave it back."""
+    never_left = payout.clarifications.filter(kind=Kind.NEVER_LEFT, state=State.AGREED)
+    return payout.state == Payout.State.FAILED or (payout.state == Payout.State.RETURNED and never_left.exists())
+
+
+def _why_no_follow_up(payout: Payout) -> str:
+    """Why the money that is owed again cannot count as paid."""
+    line, taken_by = _owed_again(payout)
+    if line is None:
+        return _(
+            "Its money was paid again by %(number)s. If that one was not sent, release it first. If it was, the"
+            " household has it twice: book the row as the sponsor's, and ask the bank."
+        ) % {"number": taken_by}
+    if line.fen != -payout.fen:
+        return _("Its money is owed together with other money by now. Book the row as the sponsor's, and ask the bank.")
+    return ""
+
+
+def _owed_again(payout: Payout) -> tuple[Line | None, str]:
+    """The line by which a payout's money is owed now, through payouts that took it and were reversed; or None and the
+    number of the payout that has it."""
+    number = payout.out_no
+    while True:
+        lines = Line.objects.filter(account__owner=payout.household_id)
+        line = lines.filter(entry__reference=reversed_reference(number)).select_related("account").first()
+        if line is None:
+            return None, number
+        taken = Settlement.objects.filter(line=line).values_list("payout_reference", flat=True).first()
+        if taken is None:
+            return line, ""
+        number = taken
+
+
+def _follow_up(payout: Payout, row: StatementRow, by: User) -> Payout:
+    """What is owed again counts as paid by what had left under the former number: a payout of its own, which nobody
+    sends."""
+    line, _taken_by = _owed_again(payout)
+    assert line is not None
+    at = timezone.now()
+    run = Run.objects.create(
+        kind=Run.Kind.BY_HAND, bank=payout.bank, at=at, minimum_fen=payout.fen, payouts=1, fen=payout.fen, started_by=by
+    )
+    follow_up = Payout.objects.create(
+        run=run,
+        household_id=payout.household_id,
+        account_id=payout.account_id,
+        bank=payout.bank,
+        out_no=uuid4().hex,
+        fen=payout.fen,
+        created_at=at,
+    )
+    transit = ledger.account(Account.Kind.TRANSIT)
+    taken = {line.account: payout.fen, transit: -payout.fen}
+    entry = ledger.post(sent_reference(follow_up.out_no), "payout", taken)
+    own = Line.objects.get(entry=entry, account=line.account)
+    ledger.settle([line.pk, own.pk], follow_up.out_no)
+    move(follow_up, Payout.State.APPROVED, by=by, reason=f"went as {payout.out_no}")
+    move(follow_up, Payout.State.SENDING, reason=f"went as {payout.out_no}")
+    Attempt.objects.create(payout=follow_up, request_sha256=payout.attempts.latest("pk").request_sha256)
+    sending.record(follow_up.pk, _report(follow_up, row, "succeeded"))
+    return follow_up
