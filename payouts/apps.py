@@ -9,7 +9,9 @@ class PayoutsConfig(AppConfig):
     def ready(self) -> None:
         from carbonsink.states import on_move
         from payouts import reconciliation
+        from payouts.models import Clarification
         from purchases.models import Difference
 
         ended = [Difference.State.AGREED, Difference.State.ANSWERED]
         on_move(Difference, to=ended, do=reconciliation.conclude_days_of)
+        on_move(Clarification, to=[Clarification.State.AGREED], do=reconciliation.end_clarified)

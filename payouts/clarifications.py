@@ -18,11 +18,11 @@ from django.utils.translation import gettext as _
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
-from carbonsink.ledger.models import Account, Line, Settlement
+from carbonsink.ledger.models import Account, Entry, Line, Settlement
 from carbonsink.states import move
-from payouts import alerts, reconciliation, sending, statements
+from payouts import alerts, sending, statements
 from payouts.banks.base import TransferReport
-from payouts.models import Attempt, Clarification, Discrepancy, Payout, Run, StatementCursor, StatementRow
+from payouts.models import Attempt, Clarification, Payout, Run, StatementCursor, StatementRow
 from purchases.proceeds import reversed_reference, sent_reference
 
 Kind = Clarification.Kind
@@ -71,7 +71,7 @@ def suggestions(row: StatementRow) -> list[Suggestion]:
     fits = Payout.objects.filter(bank=row.bank, fen=abs(row.fen), state__in=states)
     near = fits.filter(created_at__gte=row.booked_at - LOOKED_BACK, created_at__lte=row.booked_at + DEBIT_COMES_WITHIN)
     found = near.select_related("account", "household__village").order_by("-created_at", "-pk")[:LOOKED_THROUGH]
-    text = f"{row.remittance} {row.counterparty}"
+    text = f"{row.named} {row.remittance} {row.counterparty}"
     named = [Suggestion(one, one.out_no in text or one.account.holder in text) for one in found]
     fitting = (
         one for one in sorted(named, key=lambda one: not one.named) if not _why_not(_kind_of(row), one.payout, row)
@@ -87,6 +87,29 @@ def _kind_of(row: StatementRow | None) -> Clarification.Kind:
     if row is None:
         return Kind.NEVER_LEFT
     return Kind.DEBIT if row.fen < 0 else Kind.RETURN
+
+
+@transaction.atomic
+def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
+    """Books a row in suspense as the sponsor's, or as the customer's transfer that finance has taken in meanwhile, so
+    that payouts go on; who explained it, and why, is in the history.
+
+    DomainError: "not_in_suspense" when it is not there (any more); "wrong_state" when somebody has said which payout's
+    it is; "names_payout" when its own text says so.
+    """
+    row = StatementRow.objects.select_for_update().get(pk=row.pk)
+    if row.kind != StatementRow.Kind.SUSPENSE:
+        raise DomainError("not_in_suspense", _("This row is explained already."), status=409)
+    if row.clarifications.filter(state=State.PROPOSED).exists():
+        text = _("Somebody has said which payout this row belongs to. Confirm that, or say that it is not so.")
+        raise DomainError("wrong_state", text, status=409)
+    if statements.is_known_transfer(row.bank, row.bank_reference, row.fen):
+        return statements.book_explained(row, ledger.account(Account.Kind.GATEWAY, "transfer"), by=by, reason=reason)
+    for suggestion in suggestions(row):
+        if suggestion.payout.out_no in f"{row.named} {row.remittance}":
+            text = _("This row names payout %(number)s, whose it can be. Say that it belongs to it.")
+            raise DomainError("names_payout", text % {"number": suggestion.payout.out_no}, status=409)
+    return statements.book_explained(row, ledger.account(Account.Kind.SPONSOR), by=by, reason=reason)
 
 
 @transaction.atomic
@@ -142,10 +165,6 @@ def agree(clarification: Clarification, *, by: User) -> None:
             follow_up = _follow_up(payout, row, by)
     move(said, State.AGREED, by=by, reason=said.why, agreed_by=by, follow_up=follow_up)
     alerts.close_alerts("report_contradicts", payout.out_no, by=by, reason=said.why)
-    if row is None:
-        reconciliation.end(Discrepancy.Kind.DEBIT_MISSING, payout.out_no, text=said.why, by=by)
-    else:
-        reconciliation.end(Discrepancy.Kind.ROW_UNEXPLAINED, f"{row.bank}:{row.serial}", text=said.why, by=by)
 
 
 def _report(payout: Payout, row: StatementRow, word: str) -> TransferReport:

@@ -187,6 +187,7 @@ def _book(code: str, row: Movement) -> None:
         counterparty=row.counterparty,
         remittance=(sending.without_number(payout, row.remittance) if payout else row.remittance)[:200],
         bank_reference=row.bank_reference[:140],
+        named=row.out_no[:64],
         kind=kind,
         payout=payout if kind in (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN) else None,
         entry=entry,
@@ -196,23 +197,6 @@ def _book(code: str, row: Movement) -> None:
 def explained_reference(row: StatementRow) -> str:
     """The reference of the one entry by which a row leaves suspense."""
     return f"explained:{row.bank}:{row.serial}"
-
-
-@transaction.atomic
-def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
-    """Books a row in suspense as the sponsor's, or as the customer's transfer that finance has taken in meanwhile, so
-    that payouts go on. DomainError when it is not in suspense (any more), or when somebody has said which payout's it
-    is; who explained it, and why, is in the history.
-    """
-    row = StatementRow.objects.select_for_update().get(pk=row.pk)
-    if row.kind != StatementRow.Kind.SUSPENSE:
-        raise DomainError("not_in_suspense", _("This row is explained already."), status=409)
-    if row.clarifications.filter(state=Clarification.State.PROPOSED).exists():
-        text = _("Somebody has said which payout this row belongs to. Confirm that, or say that it is not so.")
-        raise DomainError("wrong_state", text, status=409)
-    known = _is_known_transfer(row.bank, row.bank_reference, row.fen)
-    whose = ledger.account(Account.Kind.GATEWAY, "transfer") if known else ledger.account(Account.Kind.SPONSOR)
-    return book_explained(row, whose, by=by, reason=reason)
 
 
 def book_explained(row: StatementRow, whose: Account, *, by: User, reason: str) -> Entry:
@@ -241,7 +225,7 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
         return StatementRow.Kind.SPONSOR
     if row.fen > 0 and not row.out_no and row.counterparty in settings.GATEWAY_SETTLEMENT_NAMES:
         return StatementRow.Kind.SETTLEMENT
-    if not row.out_no and _is_known_transfer(code, row.bank_reference, row.fen):
+    if not row.out_no and is_known_transfer(code, row.bank_reference, row.fen):
         return StatementRow.Kind.SETTLEMENT
     return StatementRow.Kind.SUSPENSE
 
@@ -270,7 +254,7 @@ def could_come_back(payout: Payout) -> bool:
     return payout.state == Payout.State.SUCCEEDED or on_its_way
 
 
-def _is_known_transfer(code: str, serial: str, fen: int) -> bool:
+def is_known_transfer(code: str, serial: str, fen: int) -> bool:
     """Whether finance has taken in this very row as a customer's transfer, or noted it as money sent back to one: where
     the account for transfers is the supervised one, both see the same money."""
     if fen > 0:

@@ -4,13 +4,17 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-# What was said of a payout never changes, and what was agreed or withdrawn is final.
+# What was said of a payout never changes, and what was agreed or withdrawn is final; nor does the number a row names.
 GUARD = """
 CREATE TRIGGER payouts_clarification_fixed
     BEFORE UPDATE OF kind, payout_id, row_id, why, proposed_by_id, proposed_at OR DELETE
     ON payouts_clarification FOR EACH ROW EXECUTE FUNCTION carbonsink_refuse_change();
 CREATE TRIGGER payouts_clarification_final BEFORE UPDATE ON payouts_clarification FOR EACH ROW
     WHEN (OLD.state <> 'proposed') EXECUTE FUNCTION carbonsink_refuse_change();
+DROP TRIGGER payouts_statementrow_fixed ON payouts_statementrow;
+CREATE TRIGGER payouts_statementrow_fixed
+    BEFORE UPDATE OF bank, serial, booked_at, fen, remittance, bank_reference, named, kind, payout_id, entry_id
+    OR DELETE ON payouts_statementrow FOR EACH ROW EXECUTE FUNCTION carbonsink_refuse_change();
 """
 
 
@@ -41,6 +45,11 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'clarifications',
                 'constraints': [models.CheckConstraint(condition=models.Q(('why', ''), _negated=True), name='payouts_clarification_has_reason'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'never_left'), ('row__isnull', True)), models.Q(models.Q(('kind', 'never_left'), _negated=True), ('row__isnull', False)), _connector='OR'), name='payouts_clarification_of_a_row'), models.CheckConstraint(condition=models.Q(models.Q(models.Q(('state', 'agreed'), _negated=True), ('agreed_by__isnull', True)), models.Q(('agreed_by__isnull', False), ('state', 'agreed'), models.Q(('agreed_by', models.F('proposed_by')), _negated=True)), _connector='OR'), name='payouts_clarification_two_people'), models.CheckConstraint(condition=models.Q(('follow_up__isnull', True), models.Q(('kind', 'debit'), ('state', 'agreed')), _connector='OR'), name='payouts_clarification_follow_up'), models.UniqueConstraint(condition=models.Q(('state', 'withdrawn'), _negated=True), fields=('row',), name='payouts_clarification_one_per_row'), models.UniqueConstraint(condition=models.Q(('state', 'withdrawn'), _negated=True), fields=('payout', 'kind'), name='payouts_clarification_once')],
             },
+        ),
+        migrations.AddField(
+            model_name='statementrow',
+            name='named',
+            field=models.CharField(blank=True, db_default='', max_length=64, verbose_name='number named'),
         ),
         migrations.AddIndex(
             model_name='statementrow',

@@ -48,6 +48,8 @@ class StatementRow(models.Model):
     counterparty = EncryptedField()
     remittance = models.CharField(_("remittance"), max_length=200, blank=True)
     bank_reference = models.CharField(_("bank reference"), max_length=140)
+    # The number of a transfer that the bank gives, ours or not.
+    named = models.CharField(_("number named"), max_length=64, blank=True, db_default="")
     kind = models.CharField(_("kind"), max_length=11, choices=Kind)
     payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="statement_rows")
     entry = models.ForeignKey(Entry, models.PROTECT, null=True, related_name="+")

@@ -18,8 +18,8 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
 from carbonsink.states import move, move_many
-from payouts import alerts, statements
-from payouts.models import Discrepancy, Reconciliation, StatementRow
+from payouts import alerts, clarifications, statements
+from payouts.models import Clarification, Discrepancy, Reconciliation, StatementRow
 from payouts.reconciliation import gateways, statement
 from payouts.reconciliation.found import Found, Look
 from payouts.reconciliation.statement import Told
@@ -196,19 +196,23 @@ def answer(discrepancy: Discrepancy, *, text: str, by: User) -> None:
         raise DomainError("closes_by_itself", _("This closes by itself once its cause is gone."), status=409)
     if discrepancy.kind == Kind.ROW_UNEXPLAINED and discrepancy.state == State.OPEN:
         code, _colon, serial = discrepancy.reference.partition(":")
-        statements.explain(StatementRow.objects.get(bank=code, serial=serial), by=by, reason=text)
+        clarifications.explain(StatementRow.objects.get(bank=code, serial=serial), by=by, reason=text)
     _end(discrepancy, text, by)
 
 
-def _end(discrepancy: Discrepancy, text: str, by: User) -> None:
+def _end(discrepancy: Discrepancy, text: str, by: User | None) -> None:
     move(discrepancy, State.EXPLAINED, by=by, reason=text, answer=text, explained_by=by)
     conclude(Reconciliation.objects.get(pk=discrepancy.reconciliation_id))
 
 
-def end(kind: Discrepancy.Kind, reference: str, *, text: str, by: User) -> None:
-    """Ends what is open of this kind about a thing, since people have booked what it was."""
-    for discrepancy in Discrepancy.objects.select_for_update().filter(kind=kind, reference=reference, state=State.OPEN):
-        _end(discrepancy, text, by)
+def end_clarified(ids: list[int], _to: str = "") -> None:
+    """Ends what was unexplained about rows and payouts, since two people have booked what it was."""
+    for said in Clarification.objects.select_related("row", "payout", "agreed_by").filter(pk__in=ids):
+        kind, reference = Kind.DEBIT_MISSING, said.payout.out_no
+        if said.row is not None:
+            kind, reference = Kind.ROW_UNEXPLAINED, f"{said.row.bank}:{said.row.serial}"
+        for one in Discrepancy.objects.select_for_update().filter(kind=kind, reference=reference, state=State.OPEN):
+            _end(one, said.why, said.agreed_by)
 
 
 def due_days() -> list[date]:

@@ -10,7 +10,7 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
-from payouts import clarifications, statements
+from payouts import clarifications
 from payouts.forms import PayoutForm, ReasonForm
 from payouts.models import Clarification, Payout, StatementRow
 
@@ -80,7 +80,7 @@ def say_sponsor(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if not form.is_valid():
             raise DomainError("no_reason", _("Write how you know."))
-        statements.explain(row, by=signed_in(request), reason=form.cleaned_data["reason"])
+        clarifications.explain(row, by=signed_in(request), reason=form.cleaned_data["reason"])
     except DomainError as error:
         return _page(request, error.message, error.status)
     messages.success(request, _("Booked."))

@@ -13,7 +13,7 @@ from django.utils import timezone
 from carbonsink.accounts import roles
 from carbonsink.messages.models import Message
 from carbonsink.states import StateChange, move
-from payouts import alert_kinds, alerts, sending, statements, tasks, watching
+from payouts import alert_kinds, alerts, clarifications, sending, statements, tasks, watching
 from payouts.banks.base import Page, TransferReport
 from payouts.models import Alert, BankAccount, Payout
 from payouts.runs import run_payouts
@@ -241,7 +241,7 @@ def test_an_unexplained_row_stops_runs_until_it_is_explained(bank: BankClient) -
     row = statements.StatementRow.objects.get(kind="suspense")
     assert opened() == [("statement_unexplained", f"standin:{row.serial}", True)]
     assert run_payouts().payouts == 0
-    statements.explain(row, by=factories.user(roles.FINANCE), reason="a gift")
+    clarifications.explain(row, by=factories.user(roles.FINANCE), reason="a gift")
     assert opened() == []
     assert run_payouts().payouts == 1
     assert not Message.objects.exists()

@@ -1,16 +1,19 @@
 """Rows that name no payout or contradict the bank's word: two people say what they are, and every fen is right."""
 
 import itertools
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
+from carbonsink.ledger import services as ledger
+from carbonsink.ledger.models import Account
 from carbonsink.messages.models import Message
 from payouts import alerts, clarifications, daily, reconciliation, sending, statements
 from payouts.banks.base import Movement, Page, TransferReport
@@ -34,6 +37,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 _serials = itertools.count(1)
 WHY = "The bank said so on the telephone"
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
 
 
 def payout_in(state: str, fen: int = 300) -> Payout:
@@ -142,14 +151,18 @@ def test_an_order_whose_payout_had_gone_all_the_same_has_arrived() -> None:
     assert (found.waiting_fen, found.on_the_way_fen, found.arrived_fen) == (0, 0, order.total_fen)
 
 
+def books_as_the_sponsor_s(of: StatementRow, by: User) -> None:
+    """So that a run may start."""
+    statements.book_explained(of, ledger.account(Account.Kind.SPONSOR), by=by, reason="for the test")
+
+
 def test_what_a_payout_that_was_not_sent_has_taken_must_be_released_first() -> None:
     payout = payout_in("failed")
     gone = row(-300, named=payout.out_no)
     first, second = two()
     said = clarifications.propose(payout, gone, why=WHY, by=first)
     clarifications.withdraw(said, by=second)
-    alerts.close_alerts("statement_unexplained", f"standin:{gone.serial}", reason="as if answered")
-    statements.explain(gone, by=first, reason="")  # Only so that a run may start.
+    books_as_the_sponsor_s(gone, first)
     run_payouts()
     again = Payout.objects.latest("pk")
     other = row(-300, named=payout.out_no)
@@ -241,7 +254,7 @@ def test_one_person_alone_books_nothing() -> None:
         clarifications.agree(said, by=first)
     assert error.value.code == "same_person"
     with pytest.raises(DomainError, match="Somebody has said which payout"):
-        statements.explain(back, by=second, reason="the sponsor's, then")
+        clarifications.explain(back, by=second, reason="the sponsor's, then")
     with pytest.raises(IntegrityError), transaction.atomic():
         Clarification.objects.filter(pk=said.pk).update(state="agreed", agreed_by=first)
     assert books.lines() == before
@@ -249,7 +262,18 @@ def test_one_person_alone_books_nothing() -> None:
     with pytest.raises(DomainError) as error:
         clarifications.agree(said, by=second)
     assert error.value.code == "wrong_state"
-    statements.explain(back, by=second, reason="the sponsor's, then")
+    clarifications.explain(back, by=second, reason="the sponsor's, then")
+
+
+@pytest.mark.parametrize("how", ["named", "said"])
+def test_a_row_that_names_its_payout_is_not_the_sponsor_s(how: str) -> None:
+    payout, (first, _second) = payout_in("failed"), two()
+    gone = row(-300, **{how: payout.out_no})
+    with pytest.raises(DomainError) as error:
+        clarifications.explain(gone, by=first, reason="the sponsor's, then")
+    assert error.value.code == "names_payout"
+    assert payout.out_no in error.value.message
+    clarified(payout, gone)
 
 
 def test_what_was_agreed_is_final() -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from carbonsink.accounts import roles
-from payouts import statements
+from payouts import clarifications, statements
 from payouts.banks.base import Movement
 from purchases import givebacks, tasks
 from purchases.models import Order, Refund, Transfer
@@ -79,7 +79,9 @@ def test_where_the_statement_came_first_it_is_explained_as_the_transfer(bank: Ba
     statements.import_statement()
     assert books.found() == books.UNEXPLAINED
     banking.send(banking.row(600, order.number, serial="R1"))
-    statements.explain(statements.StatementRow.objects.get(), by=factories.user(roles.FINANCE), reason="a customer's")
+    clarifications.explain(
+        statements.StatementRow.objects.get(), by=factories.user(roles.FINANCE), reason="a customer's"
+    )
     assert books.balances() == {"escrow": 600, "household": -600}
     books.all_is_well()
 
@@ -105,7 +107,7 @@ def test_where_both_accounts_are_one_what_was_sent_back_is_not_charged_to_the_sp
     for noted in (first, second):
         sent_by_hand.confirm(noted, by=other)
     for row in statements.StatementRow.objects.filter(kind="suspense").order_by("pk"):
-        statements.explain(row, by=one, reason="sent back")
+        clarifications.explain(row, by=one, reason="sent back")
     # The last one is the sponsor's: nobody knows it.
     assert books.balances() == {"escrow": 251, "household": -300, "sponsor": 49}
     books.all_is_well()
