@@ -40,6 +40,7 @@ ROOMS = {
         "clock_two_hours_ahead",
         "clocks_set_back_after_sending",
         "disk_full_while_a_photo_is_written",
+        "disk_full_while_a_file_for_the_bank_is_written",
     ],
     "many": [
         "two_hundred",

@@ -26,6 +26,7 @@ from tests.chaos.servers import Database, Migrate, Redis
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
+EXCHANGE = "exchange"  # The folder of the bank's front-end machine.
 CLOCKWORK = Path(__file__).with_name("clockwork")
 
 
@@ -82,7 +83,8 @@ def stage(directory: Path, seed: int) -> Iterator["Stage"]:
 
         clock = Clock(directory)
         others = os.environ | {"CHAOS_CLOCK": str(clock_files["bank"]), "CHAOS_CLOCK_OF": "bank"}
-        bank = Outside("bank", directory / "standins", others, "--complete-after", "0")
+        exchange = ("--exchange", str(directory / EXCHANGE), "--exchange-every", "0")
+        bank = Outside("bank", directory / "standins", others, "--complete-after", "0", *exchange)
         ending.callback(bank.stop)
         made = Stage(directory=directory, seed=seed, database=database, redis=redis, clock=clock, gate=gate, bank=bank,
                      say=say)  # fmt: skip
@@ -98,10 +100,18 @@ def environment(directory: Path, bank_url: str) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
     for left in [*folder.glob("*.sqlite3*"), directory / "programs.log"]:
         left.unlink(missing_ok=True)
-    shutil.rmtree(directory / "media", ignore_errors=True)
+    for name in ("media", EXCHANGE):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for name in ("out", "in"):
+        (directory / EXCHANGE / name).mkdir(parents=True)
     keys.generate(folder)
     own = demo.settings(directory, port=9, standins=demo.NOBODY | {"bank": bank_url})
     return own | {
+        "PAIN001_OUT_DIR": str(directory / EXCHANGE / "out"),
+        "PAIN001_IN_DIR": str(directory / EXCHANGE / "in"),
+        "PAIN001_DEBTOR_NAME": "单株碳汇监管账户",
+        "PAIN001_DEBTOR_ACCOUNT": keys.ESCROW_ACCOUNT,
+        "PAIN001_DEBTOR_BANK_CODE": "102100000021",
         "OUTSIDE_TIMEOUT_SECONDS": "3",
         "SWEEP_SECONDS": "0.5",
         "PAYOUT_RUN_SECONDS": "1",

@@ -25,6 +25,7 @@ from carbonsink.embedded import children
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from payouts import runs, sending, statements, tasks
+from payouts.banks import by_file
 from payouts.models import BankAccount, Payout
 from tests import factories
 from tests.chaos.gate import Gate, through
@@ -112,6 +113,7 @@ class Stage:
             for tree in owner.trees.all():
                 self.sold[owner.pk] += factories.paid_order(tree=tree).total_fen
         self.credit(sum(self.sold.values()))
+        self.exchange()
         statements.import_statement()
         return owners
 
@@ -133,6 +135,16 @@ class Stage:
     def point_at_wechat(self, url: str) -> None:
         """Has every process of the platform use the stand-in WeChat Pay, this one too."""
         os.environ["WECHATPAY_BASE_URL"] = settings.WECHATPAY_BASE_URL = url
+
+    def pay_by_files(self) -> Path:
+        """Has the platform pay by pain.001 files from now on; returns the folder into which it hands them over."""
+        os.environ["PAYOUT_BANK"] = settings.PAYOUT_BANK = "pain001"
+        return Path(settings.PAIN001_OUT_DIR)
+
+    def exchange(self) -> None:
+        """Has the bank's front-end machine take our files and lay down its own, where we pay by files."""
+        if settings.PAYOUT_BANK in by_file():
+            self.bank.control("POST", "exchange")
 
     # The platform's own processes.
 
@@ -197,6 +209,7 @@ class Stage:
             tasks.sweep()
             runs.run_payouts()
             tasks.sweep()
+            self.exchange()
             if self.all_arrived() and not set(self.states()) & {*sending.OPEN, "approved", "prepared"}:
                 return
             self.clock.pass_time(LONG_ENOUGH)
@@ -214,6 +227,7 @@ class Stage:
 
     def agree(self) -> None:
         """Bank and books say the same of every household and every number, and the audit is clean."""
+        self.exchange()
         while statements.import_statement():
             pass
         book = self.bank.control("GET", "book")
@@ -238,7 +252,7 @@ class Stage:
         assert {one for one in theirs if one[2] != "failed"} == ours
         balance = self.bank.control("GET", "balance")
         assert (balance["balance_fen"], balance["held_fen"]) == (
-            ledger.balance(ledger.account(Account.Kind.ESCROW, "standin")), 0,
+            ledger.balance(ledger.account(Account.Kind.ESCROW, settings.PAYOUT_BANK)), 0,
         )  # fmt: skip
         assert ledger.balance(ledger.account(Account.Kind.TRANSIT)) == 0
         said = StringIO()

@@ -4,7 +4,7 @@ import io
 import threading
 
 from payouts import sending, tasks
-from payouts.models import Payout
+from payouts.models import Batch, Payout
 from tests import factories
 from tests.chaos.crowd import owe
 from tests.chaos.gate import Call, Held
@@ -65,6 +65,29 @@ def disk_full_while_a_photo_is_written(stage: Stage) -> None:
     with taken.original.open("rb") as kept:
         assert kept.read() == picture
     _owe_and_pay(stage)
+
+
+def disk_full_while_a_file_for_the_bank_is_written(stage: Stage) -> None:
+    """The front-end machine never sees a half file; the same file is handed over once there is room."""
+    out = stage.pay_by_files()
+    stage.prepare(4)
+    code = (
+        "import resource, signal; from payouts import batches\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from payouts.banks.pain001.schemas import schema; schema('pain.001.001.09')\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({stage.chance.randint(1, 1_500)}, -1))\n"
+        "batches.send_approved('pain001')\n"
+    )
+    for _ in range(stage.chance.randint(1, 3)):
+        stage.ended(stage.shell(code))
+        assert (list(out.iterdir()), stage.states()) == ([], {"sending": 4})
+    (batch,) = Batch.objects.all()
+    assert batch.state == Batch.State.WRITTEN
+    tasks.sweep()
+    assert [file.name for file in out.iterdir()] == [batch.name]
+    assert (out / batch.name).read_bytes() == batch.data
+    stage.settle()
+    assert Batch.objects.count() == 1
 
 
 def _owe_and_pay(stage: Stage) -> None:
