@@ -9,11 +9,11 @@ register = template.Library()
 
 @register.filter
 def yuan(fen: int | None) -> str:
-    """Fen as "¥1,234.50", grouped by thousands in every language, as banks print it."""
+    """Fen as "¥1,234.50" or "−¥3.00", grouped by thousands in every language, as banks print it."""
     if fen is None:
         return ""
     whole, _, cents = money.yuan(abs(fen)).partition(".")
-    return f"¥{'-' if fen < 0 else ''}{int(whole):,}.{cents}"
+    return f"{'−' if fen < 0 else ''}¥{int(whole):,}.{cents}"
 
 
 @register.filter

@@ -40,7 +40,7 @@ def test_anything_else_is_refused_with_a_sentence(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fen", "text"), [(300, "¥3.00"), (123450, "¥1,234.50"), (-5, "¥-0.05"), (-150, "¥-1.50"), (0, "¥0.00")]
+    ("fen", "text"), [(300, "¥3.00"), (123450, "¥1,234.50"), (-5, "−¥0.05"), (-123450, "−¥1,234.50"), (0, "¥0.00")]
 )
 def test_pages_show_yuan_with_grouping(fen: int, text: str) -> None:
     assert shown(fen) == text
