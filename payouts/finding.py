@@ -11,7 +11,7 @@ from purchases.gateways import codes
 MOST = 20
 Kind = Literal["order", "tree", "certificate", "payout", "row"]
 
-# Each part asks an index; a row of a payout leads to the payout.
+# Each part asks an index; a row of a payout, also by what two people said, leads to it.
 _FIND = """
     SELECT 'order', id, number FROM purchases_order WHERE number = upper(%(text)s)
     UNION SELECT 'order', o.id, o.number FROM purchases_payment p JOIN purchases_order o ON o.id = p.order_id
@@ -22,9 +22,9 @@ _FIND = """
     UNION SELECT 'certificate', id, serial FROM purchases_certificate WHERE serial = upper(%(text)s)
     UNION SELECT 'payout', id, out_no FROM payouts_payout WHERE out_no = lower(%(text)s) OR out_no = %(text)s
     UNION SELECT 'payout', id, out_no FROM payouts_payout WHERE bank_reference = %(text)s AND bank_reference <> ''
-    UNION SELECT CASE WHEN r.payout_id IS NULL THEN 'row' ELSE 'payout' END, coalesce(r.payout_id, r.id),
-                 coalesce(p.out_no, r.serial)
-            FROM payouts_statementrow r LEFT JOIN payouts_payout p ON p.id = r.payout_id
+    UNION SELECT CASE WHEN p.id IS NULL THEN 'row' ELSE 'payout' END, coalesce(p.id, r.id), coalesce(p.out_no, r.serial)
+            FROM payouts_statementrow r LEFT JOIN payouts_clarification c ON c.row_id = r.id AND c.state = 'agreed'
+            LEFT JOIN payouts_payout p ON p.id = coalesce(r.payout_id, c.follow_up_id, c.payout_id)
            WHERE r.serial = %(text)s OR (r.bank_reference = %(text)s AND r.bank_reference <> '')
      ORDER BY 1, 2 LIMIT %(most)s"""
 

@@ -11,12 +11,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from carbonsink.ledger.models import Entry
 from carbonsink.states import StateChange
 from payouts.leaves import ORDER_OF_ENTRY
-from payouts.models import Attempt, Payout, StatementRow
+from payouts.models import Attempt, Clarification, Payout, StatementRow
 from purchases import replacements
 from purchases.models import Certificate, Order, Payment, Refund, Sink
 from purchases.proceeds import (
@@ -99,6 +99,7 @@ class Leg:
     arrived: Moment | None = None
     reversed: Moment | None = None
     reason: str = ""
+    clarified: Sequence[Clarification] = ()
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -261,6 +262,7 @@ def _legs(out_nos: Iterable[str]) -> dict[str, Leg]:
         to_state__in=[Payout.State.FAILED, Payout.State.RETURNED, Payout.State.CANCELLED],
     )
     reasons = dict(ended.values_list("object_id", "reason"))
+    clarified = _clarified(payouts)
     return {
         one.out_no: Leg(
             one,
@@ -268,6 +270,18 @@ def _legs(out_nos: Iterable[str]) -> dict[str, Leg]:
             moments.get(arrived_reference(one.out_no)),
             moments.get(reversed_reference(one.out_no)),
             reasons.get(one.pk, ""),
+            clarified.get(one.pk, ()),
         )
         for one in payouts
     }
+
+
+def _clarified(payouts: Sequence[Payout]) -> dict[int, list[Clarification]]:
+    """By payout, what two people have said of it, oldest first. A debit stands with the payout that follows it up."""
+    pks = [one.pk for one in payouts]
+    agreed = Clarification.objects.filter(state=Clarification.State.AGREED)
+    said = agreed.filter(Q(payout__in=pks) | Q(follow_up__in=pks)).select_related("row", "proposed_by", "agreed_by")
+    found: dict[int, list[Clarification]] = {}
+    for one in said.order_by("pk"):
+        found.setdefault(one.follow_up_id or one.payout_id, []).append(one)
+    return found

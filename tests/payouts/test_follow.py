@@ -15,6 +15,7 @@ from purchases import givebacks
 from purchases.models import Order
 from tests import factories
 from tests.payouts import money
+from tests.payouts.test_clarifications import WHY, clarified, payout_in, row
 from tests.purchases import books, losing
 from tests.standins.clients import BankClient
 
@@ -180,6 +181,19 @@ def test_a_row_without_a_payout_is_shown_by_itself(finance: Client) -> None:
     assert f"statement:standin:{row.serial}" in page
 
 
+def test_a_row_that_two_people_gave_to_a_payout_is_seen_with_it(finance: Client) -> None:
+    payout = payout_in("failed")
+    gone = row(-300, named=payout.out_no)
+    follow_up = clarified(payout, gone).follow_up
+    assert follow_up is not None
+    assert [len(leg.clarified) for leg in follow.of_payout(payout).legs] == [0, 1]
+    assert [one.pk for one in finding.find(gone.serial)] == [follow_up.pk]
+    for number in (gone.serial, payout.out_no, follow_up.out_no):
+        page = finance.get("/finance/follow/", {"q": number}).content.decode()
+        for text in (f'<span class="code">{gone.serial}</span>', "−¥3.00", WHY, follow_up.out_no):
+            assert text in page, (number, text)
+
+
 def test_when_several_have_the_number_one_is_chosen(finance: Client) -> None:
     money.settle(5000)
     first = StatementRow.objects.get()
@@ -225,7 +239,7 @@ def test_a_page_asks_as_much_for_many_lines_as_for_one(finance: Client, bank: Ba
     tree = large.sinks.filter(household=many.household).first()
     assert tree is not None
     assert [asked(large.number), asked(many.out_no), asked(tree.tree.number)] == few
-    assert few == [28, 26, 34]
+    assert few == [31, 29, 37]
 
 
 def test_the_steps_say_in_which_public_statement_they_are(finance: Client, later: Any) -> None:
