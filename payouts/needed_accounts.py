@@ -24,9 +24,11 @@ def bounced() -> QuerySet[BankAccount]:
     return _listed().filter(state=BankAccount.State.BOUNCED).order_by("-pk")
 
 
-def to_approve() -> QuerySet[BankAccount]:
-    """Accounts that wait for approval, the oldest first."""
-    return _listed().filter(state=BankAccount.State.ENTERED).order_by("pk")
+def to_approve() -> QuerySet[Any]:
+    """Accounts that wait for approval, the oldest first. `shared` says that another household has the same one."""
+    same = BankAccount.objects.filter(number_digest=OuterRef("number_digest"))
+    others = same.exclude(household=OuterRef("household")).exclude(state=BankAccount.State.REJECTED)
+    return _listed().filter(state=BankAccount.State.ENTERED).annotate(shared=Exists(others)).order_by("pk")
 
 
 def cooling() -> QuerySet[BankAccount]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
+from payouts.accounts import reject_account
 from payouts.demo.people import BANK_CODE, villager
 from payouts.models import BankAccount
 from tests import factories
@@ -228,6 +229,29 @@ def test_the_same_record_again_is_the_same_account() -> None:
     other = send(client, sent | {"number": villager(2).card})
     assert (other.status_code, other.json()["code"]) == (409, "different_content")
     assert BankAccount.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_whoever_approves_sees_that_another_household_has_the_same_account() -> None:
+    first, second = factories.household(), factories.household()
+    factories.account(first, number=CARD)
+    client, said = signed_in(factories.user(roles.FINANCE)), "another household has the same account"
+    mine = factories.account(first, number=CARD, approved=False)
+    assert said not in client.get("/finance/accounts/").content.decode()
+    factories.account(second, number=CARD, approved=False)
+    assert client.get("/finance/accounts/").content.decode().count(said) == 2
+    reject_account(mine, by=factories.user(roles.FINANCE), reason="twice")
+    assert client.get("/finance/accounts/").content.decode().count(said) == 1
+
+
+@pytest.mark.django_db
+def test_the_officer_reads_why_an_account_was_rejected() -> None:
+    household = factories.household()
+    first = factories.account(household, approved=False)
+    reject_account(first, by=factories.user(roles.FINANCE), reason="The photo of the card is blurred")
+    client = signed_in(household.registered_by)
+    page = client.get(f"/officer/households/{household.public_id}/account/").content.decode()
+    assert "The photo of the card is blurred" in page
 
 
 @pytest.mark.django_db
