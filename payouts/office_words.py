@@ -1,5 +1,7 @@
 """What the office reads in place of codes: the banks and payment services by name, and why a rule did something."""
 
+import re
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -32,6 +34,12 @@ _RULES: dict[str, Promise] = {
 def channel_name(code: str) -> str:
     """The bank or payment service with this code; the code itself for one that has no words here."""
     return str(_CHANNELS.get(code, code))
+
+
+def thing_name(about: str) -> str:
+    """What something is about, its bank or payment service by name: "alipay:2026-11-22" → "Alipay · 2026-11-22"."""
+    code, *rest = re.split("[: ]", about, maxsplit=1)
+    return " · ".join([channel_name(code), *rest])
 
 
 def said_by_rule(reason: str) -> str:

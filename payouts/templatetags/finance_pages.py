@@ -10,6 +10,7 @@ from purchases.views.finance import what_waits as waits_in_the_market
 register = template.Library()
 register.filter(office_words.channel_name)
 register.filter(office_words.said_by_rule)
+register.filter(office_words.thing_name)
 
 
 @register.simple_tag

@@ -187,7 +187,9 @@ def test_what_a_bank_tells_of_a_stranger_is_closed_by_an_answer() -> None:
     assert opened() == [("bank_stranger", "standin:NOTOURS", False)]
     alert, finance = Alert.objects.get(), factories.user(roles.FINANCE)
     client = banking.client_of(finance)
-    assert "The bank tells of a transfer that is not ours" in client.get("/finance/alerts/").content.decode()
+    page = client.get("/finance/alerts/").content.decode()
+    assert "The bank tells of a transfer that is not ours" in page
+    assert "stand-in bank · NOTOURS" in page
     assert client.post(f"/finance/alerts/{alert.pk}/answer", {"answer": " \0"}).status_code == 400
     assert opened() == [("bank_stranger", "standin:NOTOURS", False)]
     assert client.post(f"/finance/alerts/{alert.pk}/answer", {"answer": "the bank's test"}).status_code == 302
