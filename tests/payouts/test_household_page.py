@@ -107,6 +107,18 @@ def test_with_the_pin_a_household_sees_what_was_sold_and_paid(paid: Payout) -> N
 
 
 @pytest.mark.django_db
+def test_whoever_has_sold_trees_is_not_told_to_wait_for_a_buyer() -> None:
+    (owner,) = factories.market(1)
+    set_pin(owner)
+    client = entered(owner)
+    assert "When somebody buys your trees, the money shows here." in shown(client, owner)
+    factories.paid_order()
+    page = shown(client, owner)
+    assert "Still to come" in page and "Once the money is sent, it shows here." in page
+    assert "When somebody buys your trees" not in page
+
+
+@pytest.mark.django_db
 def test_another_household_s_page_needs_its_own_pin_and_a_new_pin_ends_what_was_open() -> None:
     mine, other = factories.market(1, 1)
     set_pin(mine)
