@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.cache import cache
 from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.test import TransactionTestCase
 
 from carbonsink.standins import keys
+from tests import emptying
 from tests.processes import Process
 from tests.standins.clients import BankClient, WechatClient
 
@@ -39,6 +41,15 @@ def ledger_can_be_flushed() -> Iterator[None]:
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
     yield
     DatabaseOperations.execute_sql_flush = truncate  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emptied_fast() -> Iterator[None]:
+    """The database is emptied in a fast way after tests with real transactions."""
+    flush = TransactionTestCase._fixture_teardown
+    TransactionTestCase._fixture_teardown = emptying.empty  # type: ignore[method-assign]
+    yield
+    TransactionTestCase._fixture_teardown = flush  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)
