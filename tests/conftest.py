@@ -14,7 +14,7 @@ from django.test import TransactionTestCase
 
 from carbonsink.standins import keys
 from tests import emptying
-from tests.processes import Process
+from tests.processes import Fork, Process
 from tests.standins.clients import BankClient, WechatClient
 
 NO_TRUNCATE = [
@@ -96,7 +96,7 @@ def standin_dir(standin_keys: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def bank_process(standin_dir: Path, settings: Any) -> Iterator[Process]:
     """A stand-in bank of this test alone, and the platform's settings for it."""
-    process = Process("bank", standin_dir, "--complete-after", "0")
+    process = Fork("bank", standin_dir, "--complete-after", "0")
     for name, value in keys.settings_for(standin_dir, "http://127.0.0.1:9", process.url).items():
         setattr(settings, name, value)
     yield process
@@ -114,7 +114,7 @@ def bank(bank_process: Process, standin_dir: Path) -> Iterator[BankClient]:
 @pytest.fixture
 def gateway_process(standin_dir: Path, bank_process: Process, settings: Any) -> Iterator[Process]:
     """A stand-in WeChat Pay of this test alone, and the platform's settings for it."""
-    process = Process("wechatpay", standin_dir, "--bank-url", bank_process.url, "--retry-scale", "0.001")
+    process = Fork("wechatpay", standin_dir, "--bank-url", bank_process.url, "--retry-scale", "0.001")
     for name, value in keys.settings_for(standin_dir, process.url, bank_process.url).items():
         setattr(settings, name, value)
     yield process

@@ -10,7 +10,7 @@ import pytest
 from carbonsink.standins import keys
 from tests.payouts import filing
 from tests.payouts.filing import FileBank
-from tests.processes import Process
+from tests.processes import Fork, Process
 from tests.purchases.conftest import fast_hashing, later
 from tests.standins.cards import CardClient
 
@@ -42,7 +42,7 @@ def daifa_bank(tmp_path: Path, standin_dir: Path, settings: Any) -> Iterator[Fil
 @pytest.fixture
 def cards_process(standin_dir: Path, settings: Any) -> Iterator[Process]:
     """A stand-in Alipay of this test alone that completes transfers at once, and pays households."""
-    process = Process("alipay", standin_dir, "--complete-after", "0")
+    process = Fork("alipay", standin_dir, "--complete-after", "0")
     for name, value in keys.settings_for(standin_dir, "", "", process.url).items():
         setattr(settings, name, value)
     settings.PAYOUT_BANK = "alipay"

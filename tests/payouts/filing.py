@@ -16,7 +16,7 @@ from payouts import tasks
 from payouts.models import Batch, Payout
 from payouts.runs import run_payouts
 from tests.payouts import money
-from tests.processes import Process
+from tests.processes import Fork
 from tests.purchases import books
 from tests.standins.clients import BankClient
 
@@ -89,7 +89,7 @@ def file_bank(code: str, folder: Path, standin_dir: Path, settings: Any, *option
     for one in ("out", "in"):
         (folder / one).mkdir(parents=True)
     more = ("--complete-after", "0", "--exchange", str(folder), "--exchange-every", "0", *options)
-    process = Process("bank", standin_dir, *more)
+    process = Fork("bank", standin_dir, *more)
     client = BankClient(process.url, keys.settings_for(standin_dir, "", process.url))
     try:
         yield FileBank(code, folder, client)

@@ -19,7 +19,7 @@ from payouts.runs import available_fen, run_payouts
 from tests.ground.threads import at_once
 from tests.payouts import money
 from tests.payouts.cards import approved, arrived_once, fund, states, transfers
-from tests.processes import Process
+from tests.processes import Fork
 from tests.purchases import books
 from tests.standins.cards import CardClient
 
@@ -224,7 +224,7 @@ def test_a_return_heard_of_before_its_row_waits_for_it(cards: CardClient) -> Non
 
 
 def test_a_fee_is_the_sponsors_expense_and_no_households(standin_dir: Any, cards_process: Any, settings: Any) -> None:
-    process = Process("alipay", standin_dir, "--complete-after", "0", "--transfer-fee-rate", "0.01")
+    process = Fork("alipay", standin_dir, "--complete-after", "0", "--transfer-fee-rate", "0.01")
     settings.ALIPAY_GATEWAY_URL = f"{process.url}/gateway.do"
     cards = CardClient(process.url, {name: getattr(settings, name) for name in dir(settings) if "ALIPAY" in name})
     payout = approved(cards)

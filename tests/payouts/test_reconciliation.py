@@ -21,7 +21,7 @@ from purchases import tasks as market
 from tests import factories
 from tests.ground.threads import at_once
 from tests.payouts.days import Day, differences, full_day, give_back
-from tests.processes import Process
+from tests.processes import Fork
 from tests.purchases import books
 from tests.standins.clients import AlipayClient, BankClient, WechatClient
 
@@ -36,7 +36,7 @@ def day(bank: BankClient, gateway: WechatClient, standin_dir: Path, later: Any) 
 @pytest.fixture
 def alipay_with_bank(day: Day, standin_dir: Path, settings: Any) -> Iterator[AlipayClient]:
     """An Alipay that settles to the stand-in bank."""
-    process = Process("alipay", standin_dir, "--bank-url", day.bank.url, "--retry-scale", "0.001")
+    process = Fork("alipay", standin_dir, "--bank-url", day.bank.url, "--retry-scale", "0.001")
     settings.ALIPAY_GATEWAY_URL = f"{process.url}/gateway.do"
     settings.PAYMENT_GATEWAYS = ["wechatpay", "alipay"]
     client = AlipayClient(process.url, keys.settings_for(standin_dir, day.wechat.url, day.bank.url))

@@ -22,7 +22,7 @@ from payouts.runs import Run, run_payouts
 from tests import factories
 from tests.ground.threads import at_once
 from tests.payouts import money
-from tests.processes import Process, wait_for
+from tests.processes import Fork, wait_for
 from tests.purchases import books
 from tests.standins import clients
 from tests.standins.clients import BankClient
@@ -235,7 +235,7 @@ def test_a_return_that_is_read_before_anybody_has_asked_is_a_return(
     """The bank takes it, completes it, and gets it back, all before our next question: the statement tells it all."""
     from carbonsink.standins import keys
 
-    process = Process("bank", standin_dir, "--complete-after", "0.3")
+    process = Fork("bank", standin_dir, "--complete-after", "0.3")
     values = keys.settings_for(standin_dir, "http://127.0.0.1:9", process.url)
     for name, value in values.items():
         setattr(settings, name, value)
