@@ -21,10 +21,15 @@ def fast_hashing(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this test's files go: `public` and `evidence`."""
+    store_in(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def store_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Has files stored in the folder."""
     for alias, name in (("default", "public"), ("evidence", "evidence")):
         for attribute in ("base_location", "location"):
-            monkeypatch.setitem(storages[alias].__dict__, attribute, str(tmp_path / name))
-    return tmp_path
+            patch.setitem(storages[alias].__dict__, attribute, str(folder / name))
 
 
 def signed_in(user: User) -> Client:

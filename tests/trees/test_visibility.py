@@ -1,11 +1,14 @@
 """Officers and reviewers see their area. What somebody may not see does not exist: 404, on every page and operation."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -14,7 +17,7 @@ from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from payouts.models import BankAccount
 from tests import factories
-from tests.trees.conftest import signed_in
+from tests.trees.conftest import signed_in, store_in
 from tests.trees.registry import household_body, household_form, post, stored, tree_body, tree_form
 from trees.models import Household, Tree
 
@@ -144,18 +147,28 @@ class World(NamedTuple):
     account: BankAccount
 
 
-@pytest.fixture
-def world() -> World:
-    tree = factories.tree()
-    tree.refresh_from_db()  # With its picture.
-    account = factories.account(tree.household, approved=False)
-    return World(tree.household, tree, factories.approved_tree(tree.household), account)
+@pytest.fixture(scope="module")
+def made_once(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[tuple[World, Path]]:
+    """One world for all tests here, for each of which it takes longer to make than to ask, and its files. It stands
+    in a transaction around theirs: what a test does to it is taken back, and in the end it goes itself."""
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), transaction.atomic():
+        store_in(folder, patch)
+        tree = factories.tree()
+        tree.refresh_from_db()  # With its picture.
+        account = factories.account(tree.household, approved=False)
+        made = World(tree.household, tree, factories.approved_tree(tree.household), account)
+        patch.undo()
+        yield made, folder
+        transaction.set_rollback(True)
 
 
 @pytest.fixture
-def tree() -> Tree:
-    """A tree of 从江县, waiting for review."""
-    return factories.tree()
+def world(made_once: tuple[World, Path], media: Path) -> World:
+    """Fresh copies of its rows and files."""
+    made, folder = made_once
+    shutil.copytree(folder, media, dirs_exist_ok=True)
+    return World(*(type(one).objects.get(pk=one.pk) for one in made))
 
 
 def body(name: str, world: World) -> dict[str, Any]:
@@ -343,58 +356,3 @@ def test_photos_and_inspections_of_a_colleague_s_tree_are_not_reached_by_their_u
     answer = post(elsewhere, "trees", taken)
     assert (answer.status_code, set(answer.json())) == (409, {"code", "message"})
     assert everything(world) == before
-
-
-def test_an_officer_without_an_area_sees_and_registers_nothing(tree: Tree) -> None:
-    officer = factories.user(roles.OFFICER)
-    officer.area = ""
-    officer.save()
-    client = signed_in(officer)
-    page = client.get("/officer/").content.decode()
-    assert tree.household.public_id not in page
-    assert "No household is registered in your villages yet." in page
-    assert '<option value="5226' not in client.get("/officer/households/new/").content.decode()
-    before = stored()
-    assert post(client, "households", household_body()).json()["code"] == "unknown_village"
-    assert client.post("/officer/households/new/", household_form()).status_code == 400
-    assert stored() == before
-
-
-def test_lists_show_what_is_in_the_area_only(tree: Tree) -> None:
-    other = factories.tree(factories.household(village_code=factories.OTHER_COUNTY))
-    for role, path in ((roles.OFFICER, "/officer/"), (roles.REVIEWER, "/review/")):
-        page = signed_in(factories.user(role)).get(path).content.decode()
-        shown = [tree.household.public_id, other.household.public_id] if role == roles.OFFICER else [
-            f"/review/villages/{factories.VILLAGE}/", f"/review/villages/{factories.OTHER_COUNTY}/",
-        ]  # fmt: skip
-        assert [text in page for text in shown] == [True, False]
-
-
-def test_the_next_tree_is_one_of_the_area(tree: Tree) -> None:
-    there = signed_in(factories.user(roles.REVIEWER)).get("/review/next/")
-    elsewhere = signed_in(factories.user(roles.REVIEWER, "522631")).get("/review/next/")
-    assert tree.number in there["Location"]
-    assert tree.number not in elsewhere["Location"]
-
-
-def test_finance_and_administrators_see_all_households_in_the_admin_others_none(tree: Tree) -> None:
-    for role, expected in ((roles.FINANCE, 1), (roles.ADMINISTRATOR, 1), (roles.BUYER, 0)):
-        assert Household.objects.visible_to(factories.user(role)).count() == expected
-
-
-def test_the_page_of_the_household_s_paper_shows_nobody_s_data(tree: Tree) -> None:
-    household = tree.household
-    answer = Client().get(f"/h/{household.public_id}/")
-    assert answer.status_code == 200
-    for secret in (household.head_name, household.id_number, household.phone, household.phone[-4:]):
-        assert secret not in answer.content.decode()
-    assert Client().get(f"/h/{household.pk}/").status_code == 404
-
-
-def test_a_tree_is_not_registered_through_another_area_s_page(tree: Tree) -> None:
-    officer = factories.user(roles.OFFICER, "522631")
-    before = stored()
-    form = {**tree_form(), "photo": SimpleUploadedFile("x.jpg", factories.picture())}
-    path = f"/officer/households/{tree.household.public_id}/trees/new/"
-    assert signed_in(officer).post(path, form).status_code == 404
-    assert stored() == before
