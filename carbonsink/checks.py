@@ -84,6 +84,26 @@ def a_bank_pays_households(app_configs: Any, **kwargs: Any) -> list[CheckMessage
 
 
 @register(TAG)
+def banks_have_accounts_of_their_own(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A row of a statement is known by its bank and serial number: of one account at two banks it is booked twice."""
+    accounts = {"pain001": settings.PAIN001_DEBTOR_ACCOUNT, "daifa": settings.DAIFA_ACCOUNT}
+    used = {
+        "pain001": settings.PAIN001_OUT_DIR or settings.PAIN001_IN_DIR or settings.PAYOUT_BANK == "pain001",
+        "daifa": settings.DAIFA_OUT_DIR or settings.DAIFA_IN_DIR or settings.PAYOUT_BANK == "daifa",
+    }
+    numbers = {"".join(account.split()) for account in accounts.values()}
+    if not all(used.values()) or len(numbers) > 1 or "" in numbers:
+        return []
+    return [
+        Error(
+            "PAIN001_DEBTOR_ACCOUNT and DAIFA_ACCOUNT are one account: its rows would be booked twice. Use one of the"
+            " two, and unset the other's folders.",
+            id="carbonsink.E014",
+        )
+    ]
+
+
+@register(TAG)
 def days_are_days(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """A day that is none would only be noticed when the statement is read."""
     try:

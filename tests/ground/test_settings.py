@@ -152,6 +152,21 @@ class TestChecks:
         settings.PAYOUT_BANK = "ccb"
         assert self.found() == ({f"carbonsink.{error}"} if error == "E009" else set())
 
+    def test_two_banks_with_one_account_are_refused(self, settings: Any) -> None:
+        settings.PAYOUT_BANK, settings.DAIFA_IN_DIR = "pain001", "in"
+        settings.PAIN001_DEBTOR_ACCOUNT, settings.DAIFA_ACCOUNT = "6222 0200", "62220200"
+        assert self.found() == {"carbonsink.E014"}
+        for name, value in (("DAIFA_ACCOUNT", "62220201"), ("DAIFA_ACCOUNT", ""), ("DAIFA_IN_DIR", "")):
+            former = getattr(settings, name)
+            setattr(settings, name, value)
+            assert self.found() == set(), name
+            setattr(settings, name, former)
+        settings.PAYOUT_BANK = "standin"
+        settings.IS_PRODUCTION = False
+        assert self.found() == set()
+        settings.PAIN001_OUT_DIR = "out"
+        assert self.found() == {"carbonsink.E014"}
+
     def test_what_production_refuses_a_demo_may_do(self, settings: Any) -> None:
         settings.IS_PRODUCTION = False
         settings.PAYOUT_BANK, settings.ALLOWED_HOSTS, settings.CERTIFICATE_KEY_FILE = "standin", [], ""
