@@ -33,8 +33,8 @@ _LOCK = """
 
 # One payout per household whose account may be paid now; who has waited longest comes first while the escrow lasts.
 # Amounts and settlements come from one look at the lines, in one statement: a capture that is committed between two
-# looks would be settled and not paid. What failed by the word of a file is owed again, and any one person may bring a
-# file: what follows waits for two.
+# looks would be settled and not paid. What failed or came back by the word of a file is owed again, and any one person
+# may bring a file: what follows waits for two.
 _PAYOUTS = """
     WITH open_lines AS MATERIALIZED (
         SELECT l.id, l.fen, a.owner AS household_id
@@ -51,16 +51,16 @@ _PAYOUTS = """
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
-    ), failed_in_file AS (
+    ), undone_by_file AS (
         SELECT f.household_id FROM payouts_payout f JOIN payouts_attempt t ON t.payout_id = f.id
           LEFT JOIN payouts_payout later ON later.household_id = f.household_id AND later.id > f.id
                AND later.state = 'succeeded'
-         WHERE f.state = 'failed' AND t.batch_id IS NOT NULL AND later.id IS NULL
+         WHERE f.state IN ('failed', 'returned') AND t.batch_id IS NOT NULL AND later.id IS NULL
     ), chosen AS (
         SELECT p.*, CASE WHEN p.household_id IN (
                               SELECT household_id FROM trees_flag
                                WHERE settled_at IS NULL AND tree_id IS NULL AND kind = ANY(%(flags)s)) THEN 'flagged'
-                         WHEN p.household_id IN (SELECT household_id FROM failed_in_file) THEN 'after_file'
+                         WHEN p.household_id IN (SELECT household_id FROM undone_by_file) THEN 'after_file'
                          WHEN p.fen > %(limit)s THEN 'over_limit'
                          WHEN %(run_limit)s > 0 AND sum(p.fen) OVER () > %(run_limit)s THEN 'large_run'
                          ELSE '' END AS held_for

@@ -23,7 +23,10 @@ class Reason(TextChoices):
     REJECTED = "rejected", _("The account was rejected: the officer enters the right one.")
     ENTERED = "entered", _("The account waits for somebody to approve it.")
     FLAGGED = "flagged", _("The household is flagged: two people must approve the payout.")
-    AFTER_FILE = "after_file", _("A file said that the payout before failed: two people must approve this one.")
+    AFTER_FILE = (
+        "after_file",
+        _("A file said that the payout before failed or came back: two people must approve this one."),
+    )
     OVER_LIMIT = "over_limit", _("The amount is above the limit: two people must approve the payout.")
     LARGE_RUN = "large_run", _("The whole run is above the limit: two people must approve it.")
     ESCROW = "escrow", _("The supervised account does not hold enough yet.")

@@ -55,5 +55,10 @@ class Migration(migrations.Migration):
             model_name='statementrow',
             index=models.Index(condition=models.Q(('kind', 'suspense')), fields=['booked_at'], name='payouts_statementrow_suspense'),
         ),
+        migrations.AlterField(
+            model_name='payout',
+            name='held_for',
+            field=models.CharField(blank=True, choices=[('', 'nothing'), ('over_limit', 'the amount is above the limit'), ('large_run', 'the whole run is above the limit'), ('flagged', 'the household is flagged'), ('after_file', 'a file said that the one before failed or came back')], default='', max_length=10, verbose_name='waits because'),
+        ),
         migrations.RunSQL(GUARD, migrations.RunSQL.noop),
     ]

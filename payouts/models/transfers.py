@@ -75,7 +75,7 @@ class Payout(Stateful):
         OVER_LIMIT = "over_limit", _("the amount is above the limit")
         LARGE_RUN = "large_run", _("the whole run is above the limit")
         FLAGGED = "flagged", _("the household is flagged")
-        AFTER_FILE = "after_file", _("a file said that the one before failed")
+        AFTER_FILE = "after_file", _("a file said that the one before failed or came back")
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="paid")
     household = models.ForeignKey(Household, models.PROTECT, related_name="payouts")

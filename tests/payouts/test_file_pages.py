@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from carbonsink.accounts import roles
-from payouts import tasks
+from payouts import statements, tasks
+from payouts.accounts import put_back_account
 from payouts.approvals import approve_held
 from payouts.banks import folder
+from payouts.banks.base import Movement, Page
 from payouts.models import Alert, BankReport, Batch, Download, Payout
 from payouts.runs import run_payouts
 from tests import factories
@@ -195,4 +198,19 @@ def test_what_follows_a_failure_in_a_file_waits_for_two_people(batch: Batch, fin
         approve_held(second, by=factories.user(roles.FINANCE))
     second.refresh_from_db()
     assert second.state == "approved"
+    books.all_is_well()
+
+
+def test_what_follows_a_return_in_a_file_waits_for_two_people(batch: Batch, finance: Client) -> None:
+    """One person could have written the file, and put the account back."""
+    finance.post(f"{PAGE}{batch.number}/download")
+    finance.post(f"{PAGE}{batch.number}/delivered")
+    payout = batch.attempts.order_by("pk")[0].payout
+    for fen in (-payout.fen, payout.fen):
+        moved = Movement(f"S{fen}", timezone.now(), fen, "某人", "退票", payout.out_no, f"S{fen}")
+        statements.take_in("pain001", Page((moved,), ""))
+    put_back_account(payout.account, by=factories.user(roles.FINANCE), reason="it is right")
+    assert run_payouts().held == 1
+    again = Payout.objects.latest("pk")
+    assert (again.household, again.state, again.held_for) == (payout.household, "held", "after_file")
     books.all_is_well()
