@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -161,8 +161,11 @@ def open_differences(day: date) -> QuerySet[Difference]:
     return Difference.objects.filter(bill__day=day, state=Difference.State.OPEN).select_related("bill")
 
 
+@transaction.atomic
 def conclude(made: Reconciliation) -> None:
     """Says how a day stands. While something is unexplained an alert stops the runs."""
+    # Two who answer at once would each find the other's difference open, and leave the alert.
+    made.refresh_from_db(fields=["state"], from_queryset=_locked())
     left = made.discrepancies.filter(state=State.OPEN)
     unexplained = left.filter(unexplained=True).count() + open_differences(made.day).count()
     state = Reconciliation.State.DIFFERS if left.exists() else Reconciliation.State.MATCHED
@@ -176,10 +179,15 @@ def conclude(made: Reconciliation) -> None:
         move(made, state)
 
 
+def _locked() -> QuerySet[Reconciliation]:
+    """Days, locked before their differences: as a comparison does, so that neither waits for the other for ever."""
+    return Reconciliation.objects.select_for_update().order_by("-day")
+
+
 def conclude_days_of(difference_ids: list[int], _to: str = "") -> None:
     """Says anew how the days stand whose bills' differences have ended."""
     days = Difference.objects.filter(pk__in=difference_ids).values("bill__day")
-    for made in Reconciliation.objects.filter(day__in=days):
+    for made in _locked().filter(day__in=days):
         conclude(made)
 
 
@@ -201,17 +209,21 @@ def answer(discrepancy: Discrepancy, *, text: str, by: User) -> None:
 
 
 def _end(discrepancy: Discrepancy, text: str, by: User | None) -> None:
+    made = _locked().get(pk=discrepancy.reconciliation_id)
     move(discrepancy, State.EXPLAINED, by=by, reason=text, answer=text, explained_by=by)
-    conclude(Reconciliation.objects.get(pk=discrepancy.reconciliation_id))
+    conclude(made)
 
 
 def end_clarified(ids: list[int], _to: str = "") -> None:
     """Ends what was unexplained about rows and payouts, since two people have booked what it was."""
     for said in Clarification.objects.select_related("row", "payout", "agreed_by").filter(pk__in=ids):
-        kind, reference = Kind.DEBIT_MISSING, said.payout.out_no
+        # A return says nothing of the debit, which may be missing still.
+        about = Q() if said.kind == said.Kind.RETURN else Q(kind=Kind.DEBIT_MISSING, reference=said.payout.out_no)
         if said.row is not None:
-            kind, reference = Kind.ROW_UNEXPLAINED, f"{said.row.bank}:{said.row.serial}"
-        for one in Discrepancy.objects.select_for_update().filter(kind=kind, reference=reference, state=State.OPEN):
+            about |= Q(kind=Kind.ROW_UNEXPLAINED, reference=f"{said.row.bank}:{said.row.serial}")
+        ended = Discrepancy.objects.filter(about, state=State.OPEN)
+        list(_locked().filter(pk__in=ended.values("reconciliation")))
+        for one in ended.order_by("-reconciliation__day", "pk"):
             _end(one, said.why, said.agreed_by)
 
 
