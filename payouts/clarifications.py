@@ -5,13 +5,14 @@ agreed here is booked as the bank's own word would have been, so that a househol
 by mistake nor is lost. A row leaves suspense by one entry, `explained:…`, whatever it is and whoever explains it.
 """
 
+import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,8 +22,9 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Entry, Line, Settlement
 from carbonsink.states import move
 from payouts import alerts, sending, statements
+from payouts.banks import by_file
 from payouts.banks.base import TransferReport
-from payouts.models import Attempt, Clarification, Payout, Run, StatementCursor, StatementRow
+from payouts.models import Attempt, BankReport, Clarification, Payout, Run, StatementCursor, StatementRow
 from purchases.proceeds import reversed_reference, sent_reference
 
 Kind = Clarification.Kind
@@ -34,6 +36,9 @@ DEBIT_COMES_WITHIN = timedelta(days=1)
 LOOKED_BACK = timedelta(days=90)
 LOOKED_THROUGH = 100
 SUGGESTED = 5
+# Our numbers, wherever they stand in a text.
+_NUMBER = re.compile("(?=([0-9a-f]{32}))")
+_NOT_SENT = [Payout.State.PREPARED, Payout.State.HELD, Payout.State.APPROVED]
 
 
 def in_suspense() -> list[StatementRow]:
@@ -67,19 +72,31 @@ class Suggestion:
 
 def suggestions(row: StatementRow) -> list[Suggestion]:
     """Payouts whose debit or return a row may be: of its bank and amount, named ones first, then the newest."""
-    states = [Payout.State.SUCCEEDED] if row.fen > 0 else [*sending.OPEN, *_CAN_HAVE_LEFT]
-    fits = Payout.objects.filter(bank=row.bank, fen=abs(row.fen), state__in=states)
+    fits = Payout.objects.filter(bank=row.bank, fen=abs(row.fen)).select_related("account", "household__village")
+    # Looked up by its number: a night may have thousands of payouts of one amount.
+    numbered = list(_numbered(row, fits))
     near = fits.filter(created_at__gte=row.booked_at - LOOKED_BACK, created_at__lte=row.booked_at + DEBIT_COMES_WITHIN)
-    found = near.select_related("account", "household__village").order_by("-created_at", "-pk")[:LOOKED_THROUGH]
-    text = f"{row.named} {row.remittance} {row.counterparty}"
-    named = [Suggestion(one, one.out_no in text or one.account.holder in text) for one in found]
-    fitting = (
-        one for one in sorted(named, key=lambda one: not one.named) if not _why_not(_kind_of(row), one.payout, row)
-    )
-    return list(islice(fitting, SUGGESTED))
+    newest = near.filter(_can_be(row)).exclude(pk__in=[one.pk for one in numbered]).order_by("-created_at", "-pk")
+    text = f"{row.remittance} {row.counterparty}"
+    others = [Suggestion(one, one.account.holder in text) for one in newest[:LOOKED_THROUGH]]
+    found = [Suggestion(one, True) for one in numbered] + sorted(others, key=lambda one: not one.named)
+    return list(islice((one for one in found if not _why_not(_kind_of(row), one.payout, row)), SUGGESTED))
 
 
-_CAN_HAVE_LEFT = [Payout.State.SUCCEEDED, Payout.State.FAILED, Payout.State.RETURNED]
+def _numbered(row: StatementRow, payouts: QuerySet[Payout]) -> QuerySet[Payout]:
+    """Those of the payouts whose number a row has; of one that counts as paid by a follow-up, that one too."""
+    numbers = _NUMBER.findall(f"{row.named} {row.remittance} {row.counterparty}".lower())
+    return payouts.filter(Q(out_no__in=numbers) | Q(clarified__payout__out_no__in=numbers)).order_by("-pk")
+
+
+def _can_be(row: StatementRow) -> Q:
+    """What a payout must be for a row to be its debit or return, as far as a query can say it."""
+    if row.fen > 0:
+        on_its_way = sending.OPEN if row.bank in by_file() else []
+        return Q(state__in=[Payout.State.SUCCEEDED, *on_its_way])
+    states = [*sending.OPEN, Payout.State.SUCCEEDED, Payout.State.FAILED, Payout.State.RETURNED]
+    debits = StatementRow.objects.filter(kind=StatementRow.Kind.PAYOUT, payout=OuterRef("pk"))
+    return Q(~Exists(debits), state__in=states)
 
 
 def _kind_of(row: StatementRow | None) -> Clarification.Kind:
@@ -105,11 +122,31 @@ def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
         raise DomainError("wrong_state", text, status=409)
     if statements.is_known_transfer(row.bank, row.bank_reference, row.fen):
         return statements.book_explained(row, ledger.account(Account.Kind.GATEWAY, "transfer"), by=by, reason=reason)
-    for suggestion in suggestions(row):
-        if suggestion.payout.out_no in f"{row.named} {row.remittance}":
-            text = _("This row names payout %(number)s, whose it can be. Say that it belongs to it.")
-            raise DomainError("names_payout", text % {"number": suggestion.payout.out_no}, status=409)
+    for payout in _numbered(row, Payout.objects.filter(bank=row.bank, fen=abs(row.fen))):
+        if trouble := _why_not_the_sponsor_s(row, payout):
+            raise DomainError("names_payout", trouble, status=409)
     return statements.book_explained(row, ledger.account(Account.Kind.SPONSOR), by=by, reason=reason)
+
+
+def _why_not_the_sponsor_s(row: StatementRow, payout: Payout) -> str:
+    """Why nobody may book a row as the sponsor's that names this payout, in a sentence; empty when one may."""
+    kind = _kind_of(row)
+    trouble = _why_not(kind, payout, row)
+    if not trouble:
+        text = _("This row names payout %(number)s, whose it can be. Say that it belongs to it.")
+        return text % {"number": payout.out_no}
+    if not _is_owed_again(payout):
+        return ""
+    if kind == Kind.DEBIT:
+        # Its money would be paid once more as soon as the one that waits is approved.
+        _line, taken_by = _owed_again(payout)
+        return trouble if Payout.objects.filter(out_no=taken_by, state__in=_NOT_SENT).exists() else ""
+    # Debited and given back: were this the sponsor's, the debit alone would count as the household's money.
+    waiting = [one for one in in_suspense() if (one.bank, one.fen) == (row.bank, -row.fen)]
+    if any(_numbered(one, Payout.objects.filter(pk=payout.pk)).exists() for one in waiting):
+        text = _("This row names payout %(number)s, whose debit is to be explained too. Say first what that is.")
+        return text % {"number": payout.out_no}
+    return ""
 
 
 @transaction.atomic
@@ -177,6 +214,8 @@ def _came_back(payout: Payout, row: StatementRow) -> None:
 
 
 def _check(kind: Clarification.Kind, payout: Payout, row: StatementRow | None) -> None:
+    if row is not None and ledger.known_references([statements.explained_reference(row)]):
+        raise DomainError("does_not_fit", _("This row is explained already."), status=409)
     if trouble := _why_not(kind, payout, row):
         raise DomainError("does_not_fit", trouble, status=409)
 
@@ -201,17 +240,30 @@ def _why_it_may_have_left(payout: Payout) -> str:
     """Why nobody can say yet that a payout's money never left."""
     if payout.state != Payout.State.SUCCEEDED or not statements.without_debit().filter(pk=payout.pk).exists():
         return _("Only of a payout that arrived by the bank's word, and that its statement does not have.")
-    read_at = StatementCursor.objects.filter(bank=payout.bank).values_list("read_at", flat=True).first()
+    read_at = _read_at(payout.bank)
     due = (payout.completed_at or timezone.now()) + DEBIT_COMES_WITHIN
     if read_at is None or read_at < due:
         return _("Its debit may still come: wait until the statement has been read a day after the payout.")
+    if any((one.bank, one.fen) == (payout.bank, -payout.fen) for one in in_suspense()):
+        return _("The statement has a row of this amount that nobody has explained. Say first what that is.")
     return ""
 
 
+def _read_at(bank: str) -> datetime | None:
+    """When a bank's statement was last read. An empty folder of files is none: its day may still have to be fetched."""
+    if bank in by_file():
+        told = BankReport.objects.filter(bank=bank, kind__startswith="camt.")
+        return told.aggregate(last=Max("read_at"))["last"]
+    return StatementCursor.objects.filter(bank=bank).values_list("read_at", flat=True).first()
+
+
 def _is_owed_again(payout: Payout) -> bool:
-    """Whether a payout's money was owed again without that a row of the statement gave it back."""
-    never_left = payout.clarifications.filter(kind=Kind.NEVER_LEFT, state=State.AGREED)
-    return payout.state == Payout.State.FAILED or (payout.state == Payout.State.RETURNED and never_left.exists())
+    """Whether a payout's money was owed again without that a row of the statement gave it back, and nobody has said yet
+    that it had gone all the same."""
+    agreed = set(payout.clarifications.filter(state=State.AGREED).values_list("kind", flat=True))
+    if payout.state == Payout.State.RETURNED and Kind.NEVER_LEFT not in agreed:
+        return False
+    return payout.state in (Payout.State.FAILED, Payout.State.RETURNED) and Kind.DEBIT not in agreed
 
 
 def _why_no_follow_up(payout: Payout) -> str:

@@ -235,7 +235,7 @@ def is_debit_due(payout: Payout) -> bool:
     if payout.state not in (*sending.OPEN, *_ARRIVED):
         return False
     seen = payout.statement_rows.filter(kind=StatementRow.Kind.PAYOUT)
-    return not seen.exists() and not _ACCOUNTED_FOR.filter(payout=payout).exists()
+    return not seen.exists() and not _ACCOUNTED_FOR.filter(Q(payout=payout) | Q(follow_up=payout)).exists()
 
 
 def without_debit() -> QuerySet[Payout]:

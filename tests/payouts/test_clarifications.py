@@ -1,6 +1,5 @@
 """Rows that name no payout or contradict the bank's word: two people say what they are, and every fen is right."""
 
-import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,8 +14,8 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.messages.models import Message
-from payouts import alerts, clarifications, daily, reconciliation, sending, statements
-from payouts.banks.base import Movement, Page, TransferReport
+from payouts import alerts, clarifications, reconciliation, sending, statements
+from payouts.banks.base import TransferReport
 from payouts.models import (
     BankAccount,
     Clarification,
@@ -31,69 +30,16 @@ from purchases.proceeds import proceeds
 from tests import factories
 from tests.ground.threads import at_once
 from tests.payouts import money
+from tests.payouts.clarifying import WHY, age, clarified, left_for_good, owed_again, payout_in, row, two
 from tests.purchases import books
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-_serials = itertools.count(1)
-WHY = "The bank said so on the telephone"
 
 
 @pytest.fixture(autouse=True)
 def in_english() -> Iterator[None]:
     with translation.override("en"):
         yield
-
-
-def payout_in(state: str, fen: int = 300) -> Payout:
-    """A payout that was sent, and of which the bank has said this."""
-    (household,) = money.households(1)
-    money.settle(2_000)
-    money.owe({household: fen})
-    run_payouts()
-    payout = Payout.objects.latest("pk")
-    sending._begin(payout.pk)
-    if state != "sending":
-        sending.record(payout.pk, TransferReport(payout.out_no, state, "B1", reason="said"))  # type: ignore[arg-type]
-    payout.refresh_from_db()
-    return payout
-
-
-def row(fen: int, *, named: str = "", said: str = "", who: str = "某人") -> StatementRow:
-    """A row of the statement as it is read, which names this payout, or none."""
-    serial = f"R{next(_serials)}"
-    statements.take_in("standin", Page((Movement(serial, timezone.now(), fen, who, said, named, serial),), ""))
-    return StatementRow.objects.get(serial=serial)
-
-
-def two() -> tuple[User, User]:
-    return factories.user(roles.FINANCE), factories.user(roles.FINANCE)
-
-
-def clarified(payout: Payout, of: StatementRow | None) -> Clarification:
-    first, second = two()
-    said = clarifications.propose(payout, of, why=WHY, by=first)
-    clarifications.agree(said, by=second)
-    said.refresh_from_db()
-    return said
-
-
-def left_for_good(payout: Payout) -> None:
-    """The books have the payout's money out of the account and with the household, once."""
-    assert money.owed_fen(payout.household) == 0
-    assert books.balances() == {"escrow": 1_700, "sponsor": -1_700}
-    assert not alerts.stopping().exists()
-    books.all_is_well()
-    daily.publish(timezone.localdate())  # Raises unless the figures are in balance.
-
-
-def owed_again(payout: Payout) -> None:
-    """The money is in the account, and the household's to be paid."""
-    assert money.owed_fen(payout.household) == 300
-    assert books.balances() == {"escrow": 2_000, "household": -300, "sponsor": -1_700}
-    assert not alerts.stopping().exists()
-    books.all_is_well()
-    daily.publish(timezone.localdate())
 
 
 def test_a_return_without_our_number_is_owed_to_its_household_again() -> None:
@@ -193,12 +139,6 @@ def test_more_that_was_sold_meanwhile_is_still_owed() -> None:
     clarified(payout, row(-300, named=payout.out_no))
     assert money.owed_fen(payout.household) == 50
     books.all_is_well()
-
-
-def age(payout: Payout) -> None:
-    """Two days pass after the bank said that a payout arrived, and its statement is read."""
-    Payout.objects.filter(pk=payout.pk).update(completed_at=timezone.now() - timedelta(days=2))
-    StatementCursor.objects.update_or_create(bank="standin", defaults={"after": "", "read_at": timezone.now()})
 
 
 def test_what_never_left_is_owed_again_and_paid_once_more() -> None:
