@@ -15,7 +15,7 @@ from carbonsink.ledger.models import Account
 from payouts import statements
 from payouts.banks import bank
 from payouts.banks.base import Movement, TellsBalance
-from payouts.models import Discrepancy, Payout, StatementRow
+from payouts.models import Clarification, Discrepancy, Payout, StatementRow
 from payouts.reconciliation.found import Found, Look
 
 Kind = Discrepancy.Kind
@@ -81,10 +81,11 @@ def compare(look: Look, told: Told, day: date, *, unbooked_fen: int = 0) -> None
     rows = {serial: (kind, fen, out_no or "", at) for serial, kind, fen, out_no, at in ours.iterator()}
     found = _rows_that_differ(told, rows)
     paid = _paid(begin, end).filter(bank=told.code).aggregate(fen=Sum("fen", default=0))["fen"]
+    kinds = {serial: row[0] for serial, row in rows.items()} | _clarified(told.code, rows)
     for kind, name in NAMES.items():
-        booked = sum(row[1] for row in rows.values() if row[0] == kind)
+        booked = sum(row[1] for serial, row in rows.items() if kinds[serial] == kind)
         look.add(name, "ledger", -paid if kind == StatementRow.Kind.PAYOUT else booked)
-    for name, fen in _bank_sums(told, rows).items():
+    for name, fen in _bank_sums(told, kinds).items():
         look.add(name, "bank", fen)
     found += _unexplained(told.code, rows) + _missing_debits(told.code, day)
     found += _balance(look, told, day, found, unbooked_fen)
@@ -95,6 +96,14 @@ def compare(look: Look, told: Told, day: date, *, unbooked_fen: int = 0) -> None
 def _ours(code: str) -> QuerySet[StatementRow, Any]:
     rows = StatementRow.objects.filter(bank=code).order_by()
     return rows.values_list("serial", "kind", "fen", "payout__out_no", "booked_at")
+
+
+def _clarified(code: str, serials: Iterable[str]) -> dict[str, StatementRow.Kind]:
+    """What rows in suspense are by the word of two people."""
+    said = Clarification.objects.filter(state=Clarification.State.AGREED, row__bank=code, row__serial__in=serials)
+    debit, kinds = Clarification.Kind.DEBIT, StatementRow.Kind
+    rows = said.values_list("row__serial", "kind")
+    return {serial: kinds.PAYOUT if kind == debit else kinds.RETURN for serial, kind in rows}
 
 
 def _rows_that_differ(told: Told, rows: dict[str, tuple[Any, ...]]) -> list[Found]:
@@ -116,11 +125,11 @@ def _rows_that_differ(told: Told, rows: dict[str, tuple[Any, ...]]) -> list[Foun
     return found
 
 
-def _bank_sums(told: Told, rows: dict[str, tuple[Any, ...]]) -> dict[str, int | None]:
+def _bank_sums(told: Told, kinds: dict[str, Any]) -> dict[str, int | None]:
     """Fen that the bank itself tells of, by what our rows of the same serial are."""
     sums: dict[str, int | None] = dict.fromkeys(NAMES.values(), None if told.movements is None else 0)
     for row in told.movements or ():
-        name = NAMES.get(rows[row.serial][0], "") if row.serial in rows else "unknown"
+        name = NAMES.get(kinds[row.serial], "") if row.serial in kinds else "unknown"
         if name:
             sums[name] = (sums[name] or 0) + row.fen
     return sums

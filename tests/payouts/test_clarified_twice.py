@@ -13,8 +13,10 @@ from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
 from payouts import alerts, batches, clarifications, follow, reconciliation, sending, statements
 from payouts.audit import guards
-from payouts.banks.base import TransferReport
+from payouts.banks.base import Movement, TransferReport
 from payouts.models import BankReport, Discrepancy, Payout, Reconciliation, StatementCursor, StatementRow
+from payouts.reconciliation import statement
+from payouts.reconciliation.found import Look
 from payouts.runs import run_payouts
 from tests import factories
 from tests.payouts import filing, money
@@ -195,6 +197,16 @@ def test_a_debit_that_people_found_is_not_missing_any_more() -> None:
     clarified(payout, gone)
     assert list(Discrepancy.objects.values_list("state", flat=True)) == ["explained", "explained"]
     left_for_good(payout)
+
+
+def test_a_day_s_sums_have_a_clarified_row_where_it_belongs() -> None:
+    payout = payout_in("failed")
+    gone, look = row(-300, named=payout.out_no), Look()
+    clarified(payout, gone)
+    theirs = Movement(gone.serial, gone.booked_at, -300, "某人", "", payout.out_no, gone.serial)
+    statement.compare(look, statement.Told("standin", [theirs], None), timezone.localdate(gone.booked_at))
+    assert look.sums["paid_out"] == {"ledger": -300, "bank": -300}
+    assert look.sums["unknown"] == {"ledger": 0, "bank": 0}
 
 
 def test_a_clarified_row_is_followed_to_its_payout_and_back() -> None:
