@@ -12,7 +12,8 @@ from itertools import islice
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -41,11 +42,12 @@ _NUMBER = re.compile("(?=([0-9a-f]{32}))")
 _NOT_SENT = [Payout.State.PREPARED, Payout.State.HELD, Payout.State.APPROVED]
 
 
-def in_suspense() -> list[StatementRow]:
+def in_suspense() -> QuerySet[StatementRow]:
     """Rows that nobody has explained, oldest first."""
-    rows = list(StatementRow.objects.filter(kind=StatementRow.Kind.SUSPENSE).order_by("booked_at", "pk"))
-    known = ledger.known_references([statements.explained_reference(row) for row in rows])
-    return [row for row in rows if statements.explained_reference(row) not in known]
+    reference = Concat(Value("explained:"), OuterRef("bank"), Value(":"), OuterRef("serial"))
+    explained = Entry.objects.filter(reference=reference)
+    rows = StatementRow.objects.filter(~Exists(explained), kind=StatementRow.Kind.SUSPENSE)
+    return rows.order_by("booked_at", "pk")
 
 
 def overdue() -> QuerySet[Payout]:
@@ -145,7 +147,7 @@ def _why_not_the_sponsor_s(row: StatementRow, payout: Payout) -> str:
         _line, taken_by = _owed_again(payout)
         return trouble if Payout.objects.filter(out_no=taken_by, state__in=_NOT_SENT).exists() else ""
     # Debited and given back: were this the sponsor's, the debit alone would count as the household's money.
-    waiting = [one for one in in_suspense() if (one.bank, one.fen) == (row.bank, -row.fen)]
+    waiting = in_suspense().filter(bank=row.bank, fen=-row.fen)
     if any(_numbered(one, Payout.objects.filter(pk=payout.pk)).exists() for one in waiting):
         text = _("This row names payout %(number)s, whose debit is to be explained too. Say first what that is.")
         return text % {"number": payout.out_no}
@@ -247,7 +249,7 @@ def _why_it_may_have_left(payout: Payout) -> str:
     due = (payout.completed_at or timezone.now()) + DEBIT_COMES_WITHIN
     if read_at is None or read_at < due:
         return _("Its debit may still come: wait until the statement has been read a day after the payout.")
-    if any((one.bank, one.fen) == (payout.bank, -payout.fen) for one in in_suspense()):
+    if in_suspense().filter(bank=payout.bank, fen=-payout.fen).exists():
         return _("The statement has a row of this amount that nobody has explained. Say first what that is.")
     return ""
 

@@ -208,8 +208,10 @@ def of_payout(payout: Payout) -> Chain:
 
 
 def of_row(row: StatementRow) -> Chain:
-    """The chain of a row of the bank's statement: its payout's, or the row alone."""
-    chain = of_payout(row.payout) if row.payout else Chain()
+    """The chain of a row of the bank's statement: its payout's, if only by the word of two people, or the row alone."""
+    said = row.clarifications.filter(state=Clarification.State.AGREED).select_related("payout").first()
+    payout = said.payout if said else row.payout
+    chain = of_payout(payout) if payout else Chain()
     chain.row = row
     return chain
 

@@ -19,7 +19,7 @@ def what_waits() -> dict[str, int]:
     return {
         **waits_in_the_market(),
         "alerts_open": alerts.open_alerts().count(),
-        "rows_open": len(clarifications.in_suspense()) + clarifications.to_agree().filter(row=None).count(),
+        "rows_open": clarifications.in_suspense().count() + clarifications.to_agree().filter(row=None).count(),
         "cases_open": Case.objects.filter(state=Case.State.OPEN, kind=Case.Kind.NOT_ARRIVED).count(),
         "payouts_held": Payout.objects.filter(state=Payout.State.HELD).count(),
     }

@@ -52,7 +52,7 @@ def test_a_return_without_our_number_is_owed_to_its_household_again() -> None:
     payout.refresh_from_db()
     assert payout.state == "returned"
     assert payout.account.__class__.objects.get(pk=payout.account_id).state == BankAccount.State.BOUNCED
-    assert clarifications.in_suspense() == []
+    assert not clarifications.in_suspense().exists()
     owed_again(payout)
 
 

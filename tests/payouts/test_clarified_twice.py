@@ -95,7 +95,7 @@ def test_a_second_debit_of_what_came_back_meanwhile_does_not_wait_for_ever() -> 
         clarifications.propose(payout, again, why=WHY, by=two()[0])
     assert error.value.code == "does_not_fit"
     clarifications.explain(again, by=two()[0], reason="the bank's mistake")
-    assert clarifications.in_suspense() == []
+    assert not clarifications.in_suspense().exists()
     books.all_is_well()
 
 
@@ -209,6 +209,11 @@ def test_a_day_s_sums_have_a_clarified_row_where_it_belongs() -> None:
     assert look.sums["unknown"] == {"ledger": 0, "bank": 0}
 
 
+def said_of(chain: follow.Chain) -> list[tuple[Payout, list[StatementRow | None]]]:
+    """The payouts of a chain, and the rows that people have given to each."""
+    return [(leg.payout, [said.row for said in leg.clarified]) for leg in chain.legs]
+
+
 def test_a_clarified_row_is_followed_to_its_payout_and_back() -> None:
     payout = payout_in("failed")
     gone = row(-300, named=payout.out_no)
@@ -216,7 +221,7 @@ def test_a_clarified_row_is_followed_to_its_payout_and_back() -> None:
     follow_up = clarified(payout, gone).follow_up
     assert follow_up is not None
     for chain in (follow.of_row(gone), follow.of_payout(payout)):
-        assert [(leg.payout, leg.rows) for leg in chain.legs] == [(payout, []), (follow_up, [gone])]
+        assert said_of(chain) == [(payout, []), (follow_up, [gone])]
     finance = Client(headers={"accept-language": "en"})
     finance.force_login(factories.user(roles.FINANCE))
     page = finance.get("/finance/follow/", {"q": gone.serial}).text
@@ -224,7 +229,7 @@ def test_a_clarified_row_is_followed_to_its_payout_and_back() -> None:
     other = payout_in("succeeded")
     back = row(300)
     clarified(other, back)
-    assert [(leg.payout, leg.rows) for leg in follow.of_payout(other).legs] == [(other, [back])]
+    assert said_of(follow.of_payout(other)) == [(other, [back])]
 
 
 def test_the_audit_knows_every_trigger_that_refuses_changes() -> None:
