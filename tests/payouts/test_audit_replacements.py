@@ -8,6 +8,7 @@ from tests import factories
 from tests.payouts.test_alerts import UNTOLD
 from tests.payouts.test_audit import BROKEN as ELSEWHERE
 from tests.payouts.test_audit import by_hand
+from tests.payouts.test_audit_clarifications import SAID as CLARIFIED
 from tests.payouts.test_audit_finance import BROKEN as OF_FINANCE
 from tests.payouts.test_audit_gifts import BROKEN as GIFTS
 from tests.payouts.test_audit_proof import BROKEN as PROOF
@@ -86,7 +87,15 @@ def test_a_world_with_every_loss_is_well() -> None:
 
 def test_every_check_is_tried_here_or_elsewhere() -> None:
     # The last one in tests/purchases/test_uncovered_years.py, those of each day in tests/payouts/test_daily_statement.py.
-    elsewhere = {*ELSEWHERE, *PROOF, *OF_FINANCE, *GIFTS, *STRAYS, "sinks on sale of years that no enrolment covers"}
+    elsewhere = {
+        *ELSEWHERE,
+        *PROOF,
+        *OF_FINANCE,
+        *GIFTS,
+        *STRAYS,
+        CLARIFIED,
+        "sinks on sale of years that no enrolment covers",
+    }
     elsewhere |= {
         UNTOLD,
         "daily statements in which a fen is missing",
