@@ -112,25 +112,42 @@ def _kind_of(row: StatementRow | None) -> Clarification.Kind:
 
 
 @transaction.atomic
-def explain(row: StatementRow, *, by: User, reason: str) -> Entry:
+def explain(row: StatementRow, *, by: User, reason: str) -> Clarification | None:
     """Books a row in suspense as the sponsor's, or as the customer's transfer that finance has taken in meanwhile, so
-    that payouts go on; who explained it, and why, is in the history.
+    that payouts go on; who explained it, and why, is in the history. Where it fits a payout whose debit or return it
+    could be, nothing is booked before somebody else agrees: what was said is returned then.
 
-    DomainError: "not_in_suspense" when it is not there (any more); "wrong_state" when somebody has said which payout's
-    it is; "names_payout" when its own text says so.
+    DomainError: "not_in_suspense" when it is not there (any more); "wrong_state" when somebody has said what it is;
+    "names_payout" when its own text says whose it is; "no_reason".
     """
     row = StatementRow.objects.select_for_update().get(pk=row.pk)
-    if row.kind != StatementRow.Kind.SUSPENSE:
+    if row.kind != StatementRow.Kind.SUSPENSE or not in_suspense().filter(pk=row.pk).exists():
         raise DomainError("not_in_suspense", _("This row is explained already."), status=409)
     if row.clarifications.filter(state=State.PROPOSED).exists():
-        text = _("Somebody has said which payout this row belongs to. Confirm that, or say that it is not so.")
+        text = _("Somebody has said what this row is. Confirm that, or say that it is not so.")
         raise DomainError("wrong_state", text, status=409)
+    _check_the_sponsor_s(row)
+    if statements.is_known_transfer(row.bank, row.bank_reference, row.fen):
+        statements.book_explained(row, ledger.account(Account.Kind.GATEWAY, "transfer"), by=by, reason=reason)
+    elif suggestions(row):
+        why = _reason(reason)
+        return Clarification.objects.create(kind=Kind.SPONSOR, row=row, why=why, proposed_by=by)
+    else:
+        statements.book_explained(row, ledger.account(Account.Kind.SPONSOR), by=by, reason=reason)
+    return None
+
+
+def _reason(text: str) -> str:
+    text = text.replace("\0", "").strip()[:200]
+    if not text:
+        raise DomainError("no_reason", _("Write how you know."))
+    return text
+
+
+def _check_the_sponsor_s(row: StatementRow) -> None:
     for payout in _numbered(row, Payout.objects.filter(bank=row.bank, fen=abs(row.fen))):
         if trouble := _why_not_the_sponsor_s(row, payout):
             raise DomainError("names_payout", trouble, status=409)
-    if statements.is_known_transfer(row.bank, row.bank_reference, row.fen):
-        return statements.book_explained(row, ledger.account(Account.Kind.GATEWAY, "transfer"), by=by, reason=reason)
-    return statements.book_explained(row, ledger.account(Account.Kind.SPONSOR), by=by, reason=reason)
 
 
 def _why_not_the_sponsor_s(row: StatementRow, payout: Payout) -> str:
@@ -161,11 +178,8 @@ def propose(payout: Payout, row: StatementRow | None, *, why: str, by: User) -> 
     Somebody else must agree. DomainError: "no_reason"; "does_not_fit" with a sentence; "wrong_state" when somebody has
     said something of the row or the payout already.
     """
-    why = why.replace("\0", "").strip()[:200]
-    if not why:
-        raise DomainError("no_reason", _("Write how you know."))
+    why, kind = _reason(why), _kind_of(row)
     payout = Payout.objects.select_for_update().get(pk=payout.pk)
-    kind = _kind_of(row)
     if row is not None:
         row = StatementRow.objects.select_for_update().get(pk=row.pk)
     _check(kind, payout, row)
@@ -184,29 +198,45 @@ def withdraw(clarification: Clarification, *, by: User) -> None:
 def agree(clarification: Clarification, *, by: User) -> None:
     """Books what another person said. DomainError: "same_person" for one's own word, "wrong_state" for what is booked
     or withdrawn, "does_not_fit" when it does not fit any more."""
-    payout = Payout.objects.select_for_update().get(pk=clarification.payout_id)
-    # As runs do, so that none takes what is owed again while it is looked at.
-    Account.objects.select_for_update(no_key=True).get(owner=payout.household_id)
+    payout = _locked(clarification.payout_id) if clarification.payout_id is not None else None
     said = Clarification.objects.select_for_update().get(pk=clarification.pk)
     if said.state != State.PROPOSED:
         raise DomainError("wrong_state", _("Somebody has answered this meanwhile. Reload the page."), status=409)
     if said.proposed_by_id == by.pk:
         raise DomainError("same_person", _("Somebody else confirms what you have said."), status=403)
     row = StatementRow.objects.select_for_update().get(pk=said.row_id) if said.row_id else None
-    _check(Kind(said.kind), payout, row)
     follow_up = None
+    if payout is not None:
+        _check(Kind(said.kind), payout, row)
+        follow_up = _book(said, payout, row, by)
+        alerts.close_alerts("report_contradicts", payout.out_no, by=by, reason=said.why)
+    elif row is not None:
+        _check_the_sponsor_s(row)
+        statements.book_explained(row, ledger.account(Account.Kind.SPONSOR), by=by, reason=said.why)
+    move(said, State.AGREED, by=by, reason=said.why, agreed_by=by, follow_up=follow_up)
+
+
+def _locked(payout_id: int) -> Payout:
+    """A payout; and its household's account, as runs do, so that none takes what is owed again while it is looked
+    at."""
+    payout = Payout.objects.select_for_update().get(pk=payout_id)
+    Account.objects.select_for_update(no_key=True).get(owner=payout.household_id)
+    return payout
+
+
+def _book(said: Clarification, payout: Payout, row: StatementRow | None, by: User) -> Payout | None:
+    """Books what a payout's row is, or that there is none; returns the follow-up by which it counts as paid, if any."""
     if row is None:
         sending.take_back(payout, reason=said.why, account_at_fault=False)
-    else:
-        statements.book_explained(row, ledger.account(Account.Kind.ESCROW, row.bank), by=by, reason=said.why)
-        if said.kind == Kind.RETURN:
-            _came_back(payout, row)
-        elif payout.state in sending.OPEN:
-            sending.record(payout.pk, _report(payout, row, "succeeded"))
-        elif _is_owed_again(payout):
-            follow_up = _follow_up(payout, row, by)
-    move(said, State.AGREED, by=by, reason=said.why, agreed_by=by, follow_up=follow_up)
-    alerts.close_alerts("report_contradicts", payout.out_no, by=by, reason=said.why)
+        return None
+    statements.book_explained(row, ledger.account(Account.Kind.ESCROW, row.bank), by=by, reason=said.why)
+    if said.kind == Kind.RETURN:
+        _came_back(payout, row)
+    elif payout.state in sending.OPEN:
+        sending.record(payout.pk, _report(payout, row, "succeeded"))
+    elif _is_owed_again(payout):
+        return _follow_up(payout, row, by)
+    return None
 
 
 def _report(payout: Payout, row: StatementRow, word: str) -> TransferReport:

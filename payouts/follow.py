@@ -285,5 +285,6 @@ def _clarified(payouts: Sequence[Payout]) -> dict[int, list[Clarification]]:
     said = agreed.filter(Q(payout__in=pks) | Q(follow_up__in=pks)).select_related("row", "proposed_by", "agreed_by")
     found: dict[int, list[Clarification]] = {}
     for one in said.order_by("pk"):
-        found.setdefault(one.follow_up_id or one.payout_id, []).append(one)
+        if pk := one.follow_up_id or one.payout_id:
+            found.setdefault(pk, []).append(one)
     return found

@@ -59,13 +59,15 @@ CHECKS = {
            AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
                              WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left'))""",
     "rows that people have given to a payout, and are not booked as it or not by two": """
-        SELECT c.id FROM payouts_clarification c JOIN payouts_payout p ON p.id = c.payout_id
+        SELECT c.id FROM payouts_clarification c LEFT JOIN payouts_payout p ON p.id = c.payout_id
           LEFT JOIN payouts_statementrow r ON r.id = c.row_id
           LEFT JOIN payouts_payout f ON f.id = c.follow_up_id
           LEFT JOIN ledger_entry e ON e.reference = 'explained:' || r.bank || ':' || r.serial
           LEFT JOIN ledger_line l ON l.entry_id = e.id AND l.account_id = (
-                    SELECT id FROM ledger_account WHERE code = 'escrow:' || r.bank)
-         WHERE c.state = 'agreed' AND (c.agreed_by_id IS NULL OR c.agreed_by_id = c.proposed_by_id
+                    SELECT id FROM ledger_account
+                     WHERE code = CASE c.kind WHEN 'sponsor' THEN 'sponsor' ELSE 'escrow:' || r.bank END)
+         WHERE c.state = 'agreed' AND ((c.kind = 'sponsor') <> (p.id IS NULL)
+            OR c.agreed_by_id IS NULL OR c.agreed_by_id = c.proposed_by_id
             OR c.kind <> 'never_left' AND (r.kind <> 'suspense' OR r.bank <> p.bank OR abs(r.fen) <> p.fen
                                            OR l.fen IS DISTINCT FROM -r.fen)
             OR c.kind = 'debit' AND (coalesce(r.fen, 0) >= 0 OR f.fen <> p.fen OR f.household_id <> p.household_id

@@ -11,7 +11,7 @@ from payouts.models.transfers import Payout
 
 
 class Clarification(Stateful):
-    """What a row in suspense is, or that no row will ever come: one person says it, another agrees, then it is booked.
+    """What a row in suspense is, or that no row will come: one person says it, another agrees, then it is booked.
 
     `follow_up`: the payout by which money counts as paid that was owed again, since the bank had said that it failed.
     """
@@ -27,9 +27,11 @@ class Clarification(Stateful):
         DEBIT = "debit", _("the row is this payout's debit")
         RETURN = "return", _("the row is this payout's return")
         NEVER_LEFT = "never_left", _("the money never left the account")
+        # Said by two where there are payouts of its amount whose row it could be.
+        SPONSOR = "sponsor", _("the row is the sponsor's")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
-    payout = models.ForeignKey(Payout, models.PROTECT, related_name="clarifications")
+    payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="clarifications")
     row = models.ForeignKey(StatementRow, models.PROTECT, null=True, related_name="clarifications")
     why = models.CharField(_("how one knows"), max_length=200)
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.PROPOSED)
@@ -46,6 +48,10 @@ class Clarification(Stateful):
             models.CheckConstraint(
                 condition=Q(kind="never_left", row__isnull=True) | (~Q(kind="never_left") & Q(row__isnull=False)),
                 name="payouts_clarification_of_a_row",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="sponsor", payout__isnull=True) | (~Q(kind="sponsor") & Q(payout__isnull=False)),
+                name="payouts_clarification_of_a_payout",
             ),
             models.CheckConstraint(
                 condition=(~Q(state="agreed") & Q(agreed_by__isnull=True))
@@ -65,4 +71,4 @@ class Clarification(Stateful):
         ]
 
     def __str__(self) -> str:
-        return f"{self.payout_id} {self.kind}"
+        return f"{self.kind} {self.row_id or self.payout_id}"

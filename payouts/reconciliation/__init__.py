@@ -192,8 +192,9 @@ def conclude_days_of(difference_ids: list[int], _to: str = "") -> None:
 
 
 @transaction.atomic
-def answer(discrepancy: Discrepancy, *, text: str, by: User) -> None:
-    """Ends an unexplained difference with what a person found out; a row in suspense is booked as explained too.
+def answer(discrepancy: Discrepancy, *, text: str, by: User) -> bool:
+    """Ends an unexplained difference with what a person found out; a row in suspense is booked as explained too. False
+    when somebody else must agree first, as with a row that a payout fits.
 
     Raises DomainError: "no_answer" without a text, "closes_by_itself" for one of a known kind.
     """
@@ -204,8 +205,11 @@ def answer(discrepancy: Discrepancy, *, text: str, by: User) -> None:
         raise DomainError("closes_by_itself", _("This closes by itself once its cause is gone."), status=409)
     if discrepancy.kind == Kind.ROW_UNEXPLAINED and discrepancy.state == State.OPEN:
         code, _colon, serial = discrepancy.reference.partition(":")
-        clarifications.explain(StatementRow.objects.get(bank=code, serial=serial), by=by, reason=text)
+        row = StatementRow.objects.get(bank=code, serial=serial)
+        if clarifications.explain(row, by=by, reason=text) is not None:
+            return False
     _end(discrepancy, text, by)
+    return True
 
 
 def _end(discrepancy: Discrepancy, text: str, by: User | None) -> None:
@@ -218,7 +222,9 @@ def end_clarified(ids: list[int], _to: str = "") -> None:
     """Ends what was unexplained about rows and payouts, since two people have booked what it was."""
     for said in Clarification.objects.select_related("row", "payout", "agreed_by").filter(pk__in=ids):
         # A return says nothing of the debit, which may be missing still.
-        about = Q() if said.kind == said.Kind.RETURN else Q(kind=Kind.DEBIT_MISSING, reference=said.payout.out_no)
+        about = Q()
+        if said.payout is not None and said.kind != said.Kind.RETURN:
+            about = Q(kind=Kind.DEBIT_MISSING, reference=said.payout.out_no)
         if said.row is not None:
             about |= Q(kind=Kind.ROW_UNEXPLAINED, reference=f"{said.row.bank}:{said.row.serial}")
         ended = Discrepancy.objects.filter(about, state=State.OPEN)

@@ -101,9 +101,9 @@ def _ours(code: str) -> QuerySet[StatementRow, Any]:
 def _clarified(code: str, serials: Iterable[str]) -> dict[str, StatementRow.Kind]:
     """What rows in suspense are by the word of two people."""
     said = Clarification.objects.filter(state=Clarification.State.AGREED, row__bank=code, row__serial__in=serials)
-    debit, kinds = Clarification.Kind.DEBIT, StatementRow.Kind
-    rows = said.values_list("row__serial", "kind")
-    return {serial: kinds.PAYOUT if kind == debit else kinds.RETURN for serial, kind in rows}
+    of, kinds = Clarification.Kind, StatementRow.Kind
+    are: dict[str, StatementRow.Kind] = {of.DEBIT: kinds.PAYOUT, of.RETURN: kinds.RETURN, of.SPONSOR: kinds.SPONSOR}
+    return {serial: are[kind] for serial, kind in said.values_list("row__serial", "kind")}
 
 
 def _rows_that_differ(told: Told, rows: dict[str, tuple[Any, ...]]) -> list[Found]:

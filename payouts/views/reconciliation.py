@@ -58,6 +58,6 @@ def _row(sides: dict[str, int | None]) -> tuple[list[int | None], bool]:
 def answer(request: HttpRequest, pk: int) -> HttpResponse:
     """Ends a difference with what a person found out."""
     found = get_object_or_404(Discrepancy.objects.select_related("reconciliation"), pk=pk)
-    reconciliation.answer(found, text=request.POST.get("answer", ""), by=signed_in(request))
-    messages.success(request, _("Answered."))
+    ended = reconciliation.answer(found, text=request.POST.get("answer", ""), by=signed_in(request))
+    messages.success(request, _("Answered.") if ended else _("Noted. It is booked once somebody else agrees."))
     return redirect("payouts:reconciliation-day", found.reconciliation.day)

@@ -75,14 +75,17 @@ def _noted(request: HttpRequest) -> HttpResponse:
 @role_required(FINANCE)
 @require_POST
 def say_sponsor(request: HttpRequest, pk: int) -> HttpResponse:
-    """Books a row as the sponsor's, or as the customer's transfer that finance has taken in."""
+    """Books a row as the sponsor's, or as the customer's transfer that finance has taken in; where a payout fits it,
+    it is one person's word."""
     row, form = get_object_or_404(StatementRow, pk=pk), ReasonForm(request.POST)
     try:
         if not form.is_valid():
             raise DomainError("no_reason", _("Write how you know."))
-        clarifications.explain(row, by=signed_in(request), reason=form.cleaned_data["reason"])
+        said = clarifications.explain(row, by=signed_in(request), reason=form.cleaned_data["reason"])
     except DomainError as error:
         return _page(request, error.message, error.status)
+    if said is not None:
+        return _noted(request)
     messages.success(request, _("Booked."))
     return redirect("payouts:finance-rows")
 

@@ -3,14 +3,16 @@ guards off."""
 
 import pytest
 
-from tests.payouts.clarifying import age, clarified, payout_in, row
+from payouts import clarifications
+from tests.payouts.clarifying import age, clarified, payout_in, row, two
 from tests.payouts.test_audit import by_hand
 from tests.purchases import books
 
 pytestmark = pytest.mark.django_db
 
 SAID = "rows that people have given to a payout, and are not booked as it or not by two"
-KINDS = ("debit", "return", "never_left")
+KINDS = ("debit", "return", "never_left", "sponsor")
+UNNAMED = "ALTER TABLE payouts_clarification DROP CONSTRAINT payouts_clarification_of_a_payout; "
 UNCHECKED = "ALTER TABLE payouts_clarification DROP CONSTRAINT payouts_clarification_two_people; "
 
 
@@ -23,6 +25,9 @@ def a_world() -> None:
     back = payout_in("succeeded")
     row(-300, named=back.out_no)
     clarified(back, row(300))
+    said = clarifications.explain(row(300), by=two()[0], reason="a gift")
+    assert said is not None
+    clarifications.agree(said, by=two()[0])
     never = payout_in("succeeded")
     age(never)
     clarified(never, None)
@@ -41,6 +46,8 @@ def agreed(kind: str, what: str) -> str:
         *(UNCHECKED + agreed(kind, "agreed_by_id = proposed_by_id") for kind in KINDS),
         agreed("debit", "follow_up_id = NULL"),
         agreed("debit", "payout_id = (SELECT max(id) FROM payouts_payout)"),
+        UNNAMED + agreed("debit", "payout_id = NULL"),
+        UNNAMED + agreed("sponsor", "payout_id = (SELECT max(id) FROM payouts_payout)"),
         agreed("return", "row_id = (SELECT id FROM payouts_statementrow WHERE kind = 'payout')"),
         agreed("never_left", "payout_id = (SELECT payout_id FROM payouts_clarification WHERE follow_up_id > 0)"),
         "UPDATE ledger_entry SET reference = 'explained:no' WHERE id = (SELECT max(e.id) FROM ledger_entry e"

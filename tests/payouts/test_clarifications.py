@@ -193,7 +193,7 @@ def test_one_person_alone_books_nothing() -> None:
     with pytest.raises(DomainError) as error:
         clarifications.agree(said, by=first)
     assert error.value.code == "same_person"
-    with pytest.raises(DomainError, match="Somebody has said which payout"):
+    with pytest.raises(DomainError, match="Somebody has said what this row is"):
         clarifications.explain(back, by=second, reason="the sponsor's, then")
     with pytest.raises(IntegrityError), transaction.atomic():
         Clarification.objects.filter(pk=said.pk).update(state="agreed", agreed_by=first)
@@ -202,7 +202,32 @@ def test_one_person_alone_books_nothing() -> None:
     with pytest.raises(DomainError) as error:
         clarifications.agree(said, by=second)
     assert error.value.code == "wrong_state"
-    clarifications.explain(back, by=second, reason="the sponsor's, then")
+    assert clarifications.explain(back, by=second, reason="the sponsor's, then") is not None
+    assert books.lines() == before
+
+
+def test_a_row_that_could_be_a_payout_s_is_the_sponsor_s_by_the_word_of_two() -> None:
+    payout, (first, second) = payout_in("succeeded"), two()
+    back, before = row(300), books.lines()
+    said = clarifications.explain(back, by=first, reason=WHY)
+    assert said is not None
+    assert (said.kind, said.payout, said.state, said.why) == ("sponsor", None, "proposed", WHY)
+    with pytest.raises(DomainError) as error:
+        clarifications.agree(said, by=first)
+    assert (error.value.code, books.lines()) == ("same_person", before)
+    clarifications.agree(said, by=second)
+    assert books.balances() == {"escrow": 2_000, "sponsor": -2_000}
+    payout.refresh_from_db()
+    assert (payout.state, money.owed_fen(payout.household)) == ("succeeded", 0)
+    assert not alerts.stopping().exists()
+    books.all_is_well()
+
+
+def test_a_row_that_no_payout_fits_is_the_sponsor_s_by_the_word_of_one() -> None:
+    payout_in("succeeded")
+    assert clarifications.explain(row(301), by=two()[0], reason="") is None
+    assert clarifications.explain(row(-299), by=two()[0], reason="") is None
+    books.all_is_well()
 
 
 @pytest.mark.parametrize("how", ["named", "said"])

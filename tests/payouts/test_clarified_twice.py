@@ -113,9 +113,25 @@ def test_a_debit_is_not_the_sponsor_s_while_its_money_waits_to_be_paid_again() -
 def test_a_row_that_is_explained_is_nobody_s_any_more() -> None:
     payout, (first, second) = payout_in("succeeded"), two()
     back = row(300)
-    clarifications.explain(back, by=first, reason="the sponsor's")
+    said = clarifications.explain(back, by=first, reason="the sponsor's")
+    assert said is not None
+    clarifications.agree(said, by=second)
     with pytest.raises(DomainError, match="explained already"):
         clarifications.propose(payout, back, why=WHY, by=second)
+
+
+def test_an_answer_to_a_day_s_row_that_a_payout_fits_waits_for_another_person() -> None:
+    payout_in("succeeded")
+    back, (first, second) = row(300), two()
+    day = Reconciliation.objects.create(day=timezone.localdate())
+    open_one = {"kind": "row_unexplained", "reference": f"standin:{back.serial}", "since": timezone.now()}
+    found = day.discrepancies.create(**open_one, unexplained=True)
+    assert not reconciliation.answer(found, text=WHY, by=first)
+    found.refresh_from_db()
+    assert found.state == "open"
+    clarifications.agree(back.clarifications.get(), by=second)
+    found.refresh_from_db()
+    assert (found.state, found.answer, found.explained_by) == ("explained", WHY, second)
 
 
 def test_money_has_not_stayed_while_a_debit_of_its_amount_waits() -> None:

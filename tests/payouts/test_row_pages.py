@@ -90,7 +90,12 @@ def test_what_is_not_agreed_waits_again() -> None:
     assert answer(signed_in(), withdraw="1").status_code == 302
     assert "Did one of these payouts come back?" in text(client.get(PAGE))
     assert say(client, back.pk, "sponsor").status_code == 302
+    assert books.balances()["sponsor"] == -1_700
+    other = signed_in()
+    assert "says that this is the sponsor's" in text(other.get(PAGE))
+    assert answer(other, agree="1").status_code == 302
     assert books.balances()["sponsor"] == -2_000
+    assert "the row is the sponsor's" in text(other.get(PAGE))
     assert say(client, back.pk, "sponsor", reason="").status_code == 400
 
 
