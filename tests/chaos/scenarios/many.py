@@ -6,7 +6,12 @@ import threading
 import time
 from collections import Counter
 
-from payouts import tasks
+from django.db.models import Count, Sum
+
+from carbonsink.accounts import roles
+from payouts import approvals, tasks
+from payouts.models import Payout, Run
+from tests import factories
 from tests.chaos.crowd import owe
 from tests.chaos.gate import BROKEN, GARBAGE, Call, through
 from tests.chaos.stage import LONG_ENOUGH, Stage
@@ -65,6 +70,7 @@ def _many(stage: Stage, payouts: int) -> None:
     stage.worker(HANDS)
     stage.beat()
     tasks.run_payouts.delay()
+    _approved_by_two(stage)
     settled = _watched(stage, payouts)
     seconds = time.monotonic() - started
     stage.close()
@@ -78,6 +84,14 @@ def _many(stage: Stage, payouts: int) -> None:
         "failed calls": called - bad.faults["none"],
         "transfers asked for": len(stage.gate.transfers),
     }
+
+
+def _approved_by_two(stage: Stage) -> None:
+    """A run of so much money waits for two people."""
+    run = stage.wait_until(Run.objects.first)
+    held = run.paid.filter(state=Payout.State.HELD).aggregate(count=Count("pk"), fen=Sum("fen"))
+    for _ in range(2 if held["count"] else 0):
+        approvals.approve_run(run, by=factories.user(roles.FINANCE), **held)
 
 
 def _watched(stage: Stage, payouts: int) -> int:
