@@ -49,6 +49,7 @@ async function render() {
   shown?.leave?.();
   const stays = shown?.hash === hash;
   shown = { ...next, hash };
+  main.dataset.screen = hash;
   title.textContent = next.title;
   document.title = `${next.title} · ${t("app_name")}`;
   back.hidden = !next.back;

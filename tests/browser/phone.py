@@ -74,8 +74,10 @@ class Phone:
         )
 
     def open(self, hash_: str = "#/") -> Page:
-        """Opens the app, or another of its screens."""
+        """Opens the app, or another of its screens; of that, waits until it has taken the place of the one before."""
         self.page.goto(f"{self.base}/field/{hash_}")
+        if hash_ != "#/":
+            expect(self.page.locator("#screen")).to_have_attribute("data-screen", hash_, timeout=15_000)
         return self.page
 
     def begin(self, officer: User) -> None:

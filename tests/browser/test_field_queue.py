@@ -83,7 +83,7 @@ def test_one_bad_record_does_not_stop_the_others_and_is_put_right(phone: Phone, 
         ("household", "refused"), ("photo", "waiting"), ("tree", "waiting"),
     ]  # fmt: skip
 
-    phone.page.goto(f"{phone.base}/field/#/waiting")
+    phone.open("#/waiting")
     refused = phone.page.locator("[data-state=refused]")
     sentence = refused.locator("span").inner_text()
     assert sentence == next(row["sentence"] for row in phone.stored("queue") if row["state"] == "refused")
