@@ -31,8 +31,6 @@ from purchases.proceeds import reversed_reference, sent_reference
 Kind = Clarification.Kind
 State = Clarification.State
 
-# A debit may be on the statement so long after the bank has said that the money arrived.
-DEBIT_COMES_WITHIN = timedelta(days=1)
 # How far a return may lie behind its payout to be suggested, and how many payouts are looked through and suggested.
 LOOKED_BACK = timedelta(days=90)
 LOOKED_THROUGH = 100
@@ -53,7 +51,7 @@ def in_suspense() -> QuerySet[StatementRow]:
 def overdue() -> QuerySet[Payout]:
     """Payouts that arrived by the bank's word, while its statement has been read since and has no debit of them."""
     late = statements.without_debit().filter(
-        state=Payout.State.SUCCEEDED, completed_at__lt=timezone.now() - DEBIT_COMES_WITHIN
+        state=Payout.State.SUCCEEDED, completed_at__lt=timezone.now() - statements.DEBIT_COMES_WITHIN
     )
     return late.select_related("household__village").order_by("completed_at", "pk")
 
@@ -77,7 +75,9 @@ def suggestions(row: StatementRow) -> list[Suggestion]:
     fits = Payout.objects.filter(bank=row.bank, fen=abs(row.fen)).select_related("account", "household__village")
     # Looked up by its number: a night may have thousands of payouts of one amount.
     numbered = list(_numbered(row, fits))
-    near = fits.filter(created_at__gte=row.booked_at - LOOKED_BACK, created_at__lte=row.booked_at + DEBIT_COMES_WITHIN)
+    near = fits.filter(
+        created_at__gte=row.booked_at - LOOKED_BACK, created_at__lte=row.booked_at + statements.DEBIT_COMES_WITHIN
+    )
     newest = near.filter(_can_be(row)).exclude(pk__in=[one.pk for one in numbered]).order_by("-created_at", "-pk")
     text = f"{row.remittance} {row.counterparty}"
     others = [Suggestion(one, one.account.holder in text) for one in newest[:LOOKED_THROUGH]]
@@ -276,7 +276,7 @@ def _why_it_may_have_left(payout: Payout) -> str:
     if payout.state != Payout.State.SUCCEEDED or not statements.without_debit().filter(pk=payout.pk).exists():
         return _("Only of a payout that arrived by the bank's word, and that its statement does not have.")
     read_at = _read_at(payout.bank)
-    due = (payout.completed_at or timezone.now()) + DEBIT_COMES_WITHIN
+    due = (payout.completed_at or timezone.now()) + statements.DEBIT_COMES_WITHIN
     if read_at is None or read_at < due:
         return _("Its debit may still come: wait until the statement has been read a day after the payout.")
     if in_suspense().filter(bank=payout.bank, fen=-payout.fen).exists():

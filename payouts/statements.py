@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -26,6 +27,8 @@ from purchases.proceeds import reversed_reference
 
 # The debit of one that came back may be read after its return.
 _ARRIVED = [Payout.State.SUCCEEDED, Payout.State.RETURNED]
+# So long a debit may be missing on the statement after the bank has said that the money arrived.
+DEBIT_COMES_WITHIN = timedelta(days=1)
 # Two people have said which row a payout's debit is, or that there is none.
 _ACCOUNTED_FOR = Clarification.objects.filter(
     state=Clarification.State.AGREED, kind__in=[Clarification.Kind.DEBIT, Clarification.Kind.NEVER_LEFT]

@@ -1,5 +1,11 @@
 """Money to households: payouts, their attempts at the bank, and the bank's statement."""
 
+# Of a payout p: neither a row of the statement nor the word of two people accounts for its debit.
+_WITHOUT_DEBIT = """NOT EXISTS (
+                   SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')
+               AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
+                                 WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left'))"""
+
 CHECKS = {
     "payouts whose settled lines are not their amount": """
         SELECT p.out_no FROM payouts_payout p
@@ -42,22 +48,17 @@ CHECKS = {
     "statement rows that are not in the ledger": """
         SELECT r.serial FROM payouts_statementrow r
          WHERE r.kind NOT IN ('payout', 'information') AND r.entry_id IS NULL""",
-    "supervised accounts whose balance is not the bank's statement": """
+    "supervised accounts whose balance is not the bank's statement": f"""
         SELECT b.bank FROM (SELECT bank FROM payouts_statementrow UNION SELECT bank FROM payouts_payout) b
          WHERE (SELECT coalesce(sum(l.fen), 0) FROM ledger_line l JOIN ledger_account a ON a.id = l.account_id
                  WHERE a.code = 'escrow:' || b.bank)
             <> (SELECT coalesce(sum(r.fen), 0) FROM payouts_statementrow r WHERE r.bank = b.bank)
              - (SELECT coalesce(sum(p.fen), 0) FROM payouts_payout p
-                 WHERE p.bank = b.bank AND p.state IN ('succeeded', 'returned') AND NOT EXISTS (
-                       SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')
-                   AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
-                                     WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left')))""",
-    "payouts that succeeded more than a day ago and are on no statement": """
+                 WHERE p.bank = b.bank AND p.state IN ('succeeded', 'returned') AND {_WITHOUT_DEBIT})""",  # noqa: S608
+    "payouts that succeeded more than a day ago and are on no statement": f"""
         SELECT p.out_no FROM payouts_payout p
-         WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day' AND NOT EXISTS (
-               SELECT FROM payouts_statementrow r WHERE r.payout_id = p.id AND r.kind = 'payout')
-           AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
-                             WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left'))""",
+         WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day'
+           AND {_WITHOUT_DEBIT}""",  # noqa: S608
     "rows that people have given to a payout, and are not booked as it or not by two": """
         SELECT c.id FROM payouts_clarification c LEFT JOIN payouts_payout p ON p.id = c.payout_id
           LEFT JOIN payouts_statementrow r ON r.id = c.row_id

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -19,8 +19,6 @@ from payouts.models import Clarification, Discrepancy, Payout, StatementRow
 from payouts.reconciliation.found import Found, Look
 
 Kind = Discrepancy.Kind
-# So long a debit may be missing on the statement after the bank has said that the money arrived.
-DEBIT_COMES_WITHIN = timedelta(days=1)
 # The sums of the account, by what its rows are.
 NAMES = {
     StatementRow.Kind.SETTLEMENT: "settled",
@@ -155,7 +153,7 @@ def _paid(begin: Any, end: Any) -> QuerySet[Payout]:
 def _missing_debits(code: str, day: date) -> list[Found]:
     begin, end = bounds(day)
     rows = statements.without_debit().filter(bank=code, completed_at__gte=begin, completed_at__lt=end)
-    latest = timezone.now() - DEBIT_COMES_WITHIN
+    latest = timezone.now() - statements.DEBIT_COMES_WITHIN
     return [
         Found(Kind.DEBIT_MISSING, out_no, -fen, None, done, done < latest)
         for out_no, fen, done in rows.values_list("out_no", "fen", "completed_at")

@@ -1,5 +1,8 @@
 """Finance's page of rows that nobody has explained: a payout's debit or return, by two people, or the sponsor's."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -46,19 +49,18 @@ def _page(request: HttpRequest, trouble: str = "", status: int = 200) -> HttpRes
 @require_POST
 def say_payout(request: HttpRequest, pk: int) -> HttpResponse:
     """One person's word that a row is a payout's debit or return."""
-    row, form = get_object_or_404(StatementRow, pk=pk), PayoutForm(request.POST)
-    try:
-        if not form.is_valid():
-            raise DomainError("no_reason", _("Write how you know."))
-        typed = form.cleaned_data["out_no"] or form.cleaned_data["suggested"]
-        payout = _payout("".join(typed.lower().replace("-", "").split()))
-        clarifications.propose(payout, row, why=form.cleaned_data["reason"], by=signed_in(request))
-    except DomainError as error:
-        return _page(request, error.message, error.status)
-    return _noted(request)
+    row, by = get_object_or_404(StatementRow, pk=pk), signed_in(request)
+    return _said(
+        request,
+        PayoutForm(request.POST),
+        lambda said: clarifications.propose(
+            _payout(said["out_no"] or said["suggested"]), row, why=said["reason"], by=by
+        ),
+    )
 
 
-def _payout(number: str) -> Payout:
+def _payout(typed: str) -> Payout:
+    number = "".join(typed.lower().replace("-", "").split())
     if not number:
         raise DomainError("no_payout", _("Choose a payout, or type its number."))
     payout = Payout.objects.filter(out_no=number).first()
@@ -67,55 +69,47 @@ def _payout(number: str) -> Payout:
     return payout
 
 
-def _noted(request: HttpRequest) -> HttpResponse:
-    messages.success(request, _("Noted. It is booked once somebody else agrees."))
-    return redirect("payouts:finance-rows")
-
-
 @role_required(FINANCE)
 @require_POST
 def say_sponsor(request: HttpRequest, pk: int) -> HttpResponse:
     """Books a row as the sponsor's, or as the customer's transfer that finance has taken in; where a payout fits it,
     it is one person's word."""
-    row, form = get_object_or_404(StatementRow, pk=pk), ReasonForm(request.POST)
-    try:
-        if not form.is_valid():
-            raise DomainError("no_reason", _("Write how you know."))
-        said = clarifications.explain(row, by=signed_in(request), reason=form.cleaned_data["reason"])
-    except DomainError as error:
-        return _page(request, error.message, error.status)
-    if said is not None:
-        return _noted(request)
-    messages.success(request, _("Booked."))
-    return redirect("payouts:finance-rows")
+    row, by = get_object_or_404(StatementRow, pk=pk), signed_in(request)
+    explain = clarifications.explain
+    return _said(request, ReasonForm(request.POST), lambda said: explain(row, by=by, reason=said["reason"]))
 
 
 @role_required(FINANCE)
 @require_POST
 def say_never_left(request: HttpRequest, pk: int) -> HttpResponse:
     """One person's word that a payout's money never left the account, whatever the bank had said."""
-    payout, form = get_object_or_404(Payout, pk=pk), ReasonForm(request.POST)
+    payout, by = get_object_or_404(Payout, pk=pk), signed_in(request)
+    propose = clarifications.propose
+    return _said(request, ReasonForm(request.POST), lambda said: propose(payout, None, why=said["reason"], by=by))
+
+
+def _said(
+    request: HttpRequest, form: ReasonForm, say: Callable[[dict[str, Any]], Clarification | None]
+) -> HttpResponse:
+    """Does what a person says; the page again with a sentence where that cannot be."""
     try:
         if not form.is_valid():
             raise DomainError("no_reason", _("Write how you know."))
-        clarifications.propose(payout, None, why=form.cleaned_data["reason"], by=signed_in(request))
+        said = say(form.cleaned_data)
     except DomainError as error:
         return _page(request, error.message, error.status)
-    return _noted(request)
+    messages.success(request, _("Booked.") if said is None else _("Noted. It is booked once somebody else agrees."))
+    return redirect("payouts:finance-rows")
 
 
 @role_required(FINANCE)
 @require_POST
 def answer(request: HttpRequest, pk: int) -> HttpResponse:
     """Another person's word: agreed, or not."""
-    said = get_object_or_404(Clarification, pk=pk)
+    said, agrees = get_object_or_404(Clarification, pk=pk), "agree" in request.POST
     try:
-        if "agree" not in request.POST:
-            clarifications.withdraw(said, by=signed_in(request))
-            messages.success(request, _("It waits for an answer again."))
-            return redirect("payouts:finance-rows")
-        clarifications.agree(said, by=signed_in(request))
+        (clarifications.agree if agrees else clarifications.withdraw)(said, by=signed_in(request))
     except DomainError as error:
         return _page(request, error.message, error.status)
-    messages.success(request, _("Booked."))
+    messages.success(request, _("Booked.") if agrees else _("It waits for an answer again."))
     return redirect("payouts:finance-rows")

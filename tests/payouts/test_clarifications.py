@@ -285,19 +285,15 @@ def test_two_that_agree_at_once_book_once() -> None:
     left_for_good(payout)
 
 
-def test_a_run_beside_an_agreement_pays_nothing_twice() -> None:
+def test_a_run_beside_an_agreement_pays_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     payout = payout_in("failed")
     first, second = two()
     gone = row(-300, named=payout.out_no)
     said = clarifications.propose(payout, gone, why=WHY, by=first)
     # What stops runs is out of the way, so that only the locks stand between the two.
     alerts.close_alerts("statement_unexplained", f"standin:{gone.serial}", reason="test")
-    stop, runs_stopped = run_payouts.__globals__, run_payouts.__globals__["why_stopped"]
-    stop["why_stopped"] = lambda: ""
-    try:
-        at_once(run_payouts, lambda: clarifications.agree(said, by=second))
-    finally:
-        stop["why_stopped"] = runs_stopped
+    monkeypatch.setattr("payouts.runs.why_stopped", lambda: "")
+    at_once(run_payouts, lambda: clarifications.agree(said, by=second))
     paid = Payout.objects.exclude(pk=payout.pk).get()
     said.refresh_from_db()
     assert (said.state, said.follow_up) in [("agreed", paid), ("proposed", None)]
