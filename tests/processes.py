@@ -16,8 +16,8 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["carbonsink.standins.__main__"])
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """What the condition gives once it is true."""
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """What the condition gives once it is true; a busy machine may take its time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():

@@ -44,7 +44,7 @@ class Phone:
             chromium_sandbox=False,
             **self.options,
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(30_000)
         self.page = self.watched(self.context.pages[0])
         return self
 
@@ -77,7 +77,7 @@ class Phone:
         """Opens the app, or another of its screens; of that, waits until it has taken the place of the one before."""
         self.page.goto(f"{self.base}/field/{hash_}")
         if hash_ != "#/":
-            expect(self.page.locator("#screen")).to_have_attribute("data-screen", hash_, timeout=15_000)
+            expect(self.page.locator("#screen")).to_have_attribute("data-screen", hash_)
         return self.page
 
     def begin(self, officer: User) -> None:

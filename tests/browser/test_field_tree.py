@@ -244,7 +244,7 @@ def test_the_language_changes_and_stays_without_reception(phone: Phone, officer:
     phone.begin(officer)
     for code in ("en", "zh-hans"):
         phone.page.locator("#language").tap()
-        expect(phone.page.locator("html")).to_have_attribute("lang", code, timeout=15_000)
+        expect(phone.page.locator("html")).to_have_attribute("lang", code)
         phone.ready()
     phone.offline()
     phone.page.reload()

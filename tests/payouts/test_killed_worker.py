@@ -123,13 +123,13 @@ def test_a_celery_worker_killed_in_mid_call_runs_the_task_again_and_sends_nothin
         "-m", "celery", "-A", "carbonsink", "worker", "--concurrency=1", "--without-gossip", "--loglevel=INFO"
     )
     tasks.send_payout.delay(payout.pk)
-    wait_for(lambda: taken(bank, payout), 60)
+    wait_for(lambda: taken(bank, payout))
     (child,) = children(worker.pid)
     with transaction.atomic():
         Payout.objects.select_for_update().get(pk=payout.pk)
         os.kill(child, signal.SIGKILL)
         # The task comes back (acks_late, reject_on_worker_lost) to a new child, which waits for the payout here …
-        wait_for(somebody_waits_for_a_lock, 60)
+        wait_for(somebody_waits_for_a_lock)
     # … and then finds that an attempt is alive.
     wait_for(lambda: not broker.messages() and not broker.unacknowledged())
     left_in_mid_call(payout)

@@ -304,7 +304,7 @@ large_orders.allocate_orders()
 """
     child = subprocess.Popen([sys.executable, "manage.py", "shell", "-c", program], cwd=ROOT, env=environment)
     try:
-        wait_for(lambda: Order.objects.get().allocated == 8, 60)
+        wait_for(lambda: Order.objects.get().allocated == 8)
         with connection.cursor() as cursor:
             server = wait_for(lambda: _in_a_transaction_with_changes(cursor))
     finally:

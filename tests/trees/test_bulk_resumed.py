@@ -163,7 +163,7 @@ def test_a_load_that_was_killed_while_reading_reads_again(
     many = write_csv(tmp_path / "many.csv", TREE_HEADING, *[row] * MANY)
     others = connected()
     program = start("import_trees", many)
-    wait_for(is_copying, 60)
+    wait_for(is_copying)
     program.kill()
     program.wait(20)
     wait_for(lambda: connected() <= others)

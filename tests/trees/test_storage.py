@@ -48,7 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
         return found[0] if found else ""
 
-    url = wait_for(address, 60)
+    url = wait_for(address)
     client = boto3.client(
         "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )
