@@ -11,12 +11,12 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Prefetch, Q
 
 from carbonsink.ledger.models import Entry
 from carbonsink.states import StateChange
 from payouts.leaves import ORDER_OF_ENTRY
-from payouts.models import Attempt, Clarification, Payout, StatementRow
+from payouts.models import Attempt, Batch, Clarification, Payout, StatementRow
 from purchases import replacements
 from purchases.models import Certificate, Order, Payment, Refund, Sink
 from purchases.proceeds import (
@@ -108,8 +108,10 @@ class Leg:
 
     @property
     def rows(self) -> list[StatementRow]:
-        """What the bank's statement has of it, oldest first."""
-        return sorted(self.payout.statement_rows.all(), key=lambda one: one.pk)
+        """What the bank's statement has of it, or of the whole file in which it arrived, oldest first."""
+        files = [one.batch for one in self.attempts if one.state == Attempt.State.SUCCEEDED and one.batch]
+        debits = [row for file in files for row in file.statement_rows.all() if row.fen < 0]
+        return sorted([*self.payout.statement_rows.all(), *debits], key=lambda one: one.pk)
 
 
 @dataclass
@@ -254,7 +256,8 @@ def _legs(out_nos: Iterable[str]) -> dict[str, Leg]:
     """Payouts with all that is known of them."""
     wanted = set(out_nos)
     known = Payout.objects.filter(out_no__in=wanted).select_related("account", "household__village", "run")
-    payouts = list(known.prefetch_related("attempts__batch", "statement_rows"))
+    files = Prefetch("attempts__batch", Batch.objects.defer("content"))
+    payouts = list(known.prefetch_related(files, "attempts__batch__statement_rows", "statement_rows"))
     names = [make(out_no) for out_no in wanted for make in (sent_reference, arrived_reference, reversed_reference)]
     entries = Entry.objects.filter(reference__in=names).values_list("reference", "at", "published__statement__day")
     moments = {reference: Moment(at, day) for reference, at, day in entries}
@@ -279,12 +282,17 @@ def _legs(out_nos: Iterable[str]) -> dict[str, Leg]:
 
 
 def _clarified(payouts: Sequence[Payout]) -> dict[int, list[Clarification]]:
-    """By payout, what two people have said of it, oldest first. A debit stands with the payout that follows it up."""
+    """By payout, what two people have said of it, or of the file in which it arrived, oldest first. A debit stands with
+    the payout that follows it up."""
     pks = [one.pk for one in payouts]
+    arrived = [one for payout in payouts for one in payout.attempts.all() if one.state == Attempt.State.SUCCEEDED]
+    files = {one.batch_id: [same.payout_id for same in arrived if same.batch_id == one.batch_id] for one in arrived}
     agreed = Clarification.objects.filter(state=Clarification.State.AGREED)
-    said = agreed.filter(Q(payout__in=pks) | Q(follow_up__in=pks)).select_related("row", "proposed_by", "agreed_by")
+    mine = Q(payout__in=pks) | Q(follow_up__in=pks) | Q(batch__in=[pk for pk in files if pk], row__fen__lt=0)
+    said = agreed.filter(mine).select_related("row", "proposed_by", "agreed_by")
     found: dict[int, list[Clarification]] = {}
     for one in said.order_by("pk"):
-        if pk := one.follow_up_id or one.payout_id:
+        of_one = one.follow_up_id or one.payout_id
+        for pk in [of_one] if of_one else files.get(one.batch_id, []):
             found.setdefault(pk, []).append(one)
     return found

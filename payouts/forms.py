@@ -54,5 +54,5 @@ class ReleaseForm(SeenForm, ReasonForm):
 class PayoutForm(ReasonForm):
     """Which payout a row of the statement belongs to: one of those suggested, or a number that was typed."""
 
-    out_no = forms.CharField(label=_("Payout number"), max_length=40, required=False)
+    out_no = forms.CharField(label=_("Number of the payout or the file"), max_length=40, required=False)
     suggested = forms.CharField(max_length=40, required=False)

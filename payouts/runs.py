@@ -17,7 +17,7 @@ from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.locks import only_one
 from carbonsink.states import move_many
-from payouts import alerts, models
+from payouts import alerts, models, whole_files
 from payouts.models import Payout
 from trees.models import Flag
 
@@ -124,8 +124,9 @@ class Run:
 
 
 def available_fen(bank: str) -> int:
-    """Fen that may leave: the settled escrow less what is on its way already."""
-    return ledger.balance(ledger.account(Account.Kind.ESCROW, bank), ledger.account(Account.Kind.TRANSIT))
+    """Fen that may leave: the settled escrow less what is on its way already, and what the bank has to give back."""
+    there = ledger.balance(ledger.account(Account.Kind.ESCROW, bank), ledger.account(Account.Kind.TRANSIT))
+    return there - whole_files.owed_back_fen(bank)
 
 
 def kind_of_today() -> models.Run.Kind:

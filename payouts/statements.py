@@ -18,7 +18,7 @@ from carbonsink.ledger.models import Account, Entry
 from carbonsink.locks import only_one
 from carbonsink.money import yuan
 from carbonsink.states import note
-from payouts import alerts, reports, sending
+from payouts import alerts, reports, sending, whole_files
 from payouts.banks import bank
 from payouts.banks.base import Movement, Page, ReportFile, TransferReport
 from payouts.models import BankReport, Clarification, Payout, StatementCursor, StatementRow
@@ -27,12 +27,14 @@ from purchases.proceeds import reversed_reference
 
 # The debit of one that came back may be read after its return.
 _ARRIVED = [Payout.State.SUCCEEDED, Payout.State.RETURNED]
+# What a row of a payout may be; one of a whole file may name the failed payout whose money it gives back.
+_OF_PAYOUTS = (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN, StatementRow.Kind.FILE)
 # So long a debit may be missing on the statement after the bank has said that the money arrived.
 DEBIT_COMES_WITHIN = timedelta(days=1)
-# Two people have said which row a payout's debit is, or that there is none.
-_ACCOUNTED_FOR = Clarification.objects.filter(
-    state=Clarification.State.AGREED, kind__in=[Clarification.Kind.DEBIT, Clarification.Kind.NEVER_LEFT]
-)
+# Two people have said which row a payout's debit is, or that there is none; or that it arrived with its whole file.
+_AGREED = Clarification.objects.filter(state=Clarification.State.AGREED)
+_ACCOUNTED_FOR = _AGREED.filter(kind__in=[Clarification.Kind.DEBIT, Clarification.Kind.NEVER_LEFT])
+_WITH_ITS_FILE = _AGREED.filter(kind=Clarification.Kind.ARRIVED)
 
 
 def import_statement(code: str | None = None) -> int:
@@ -159,12 +161,14 @@ def book(code: str, row: Movement) -> bool:
 def _book(code: str, row: Movement) -> None:
     payout = Payout.objects.select_for_update().filter(bank=code, out_no=row.out_no).first() if row.out_no else None
     kind = _kind(code, row, payout)
+    file = whole_files.of(code, row, payout) if kind == StatementRow.Kind.SUSPENSE else None
+    kind = kind if file is None else StatementRow.Kind.FILE
     entry: Entry | None = None
     if kind == StatementRow.Kind.PAYOUT:
         # The row proves the success, whether the bank has been asked yet or not: a return may be the next row.
         assert payout is not None
         sending.record(payout.pk, TransferReport(row.out_no, "succeeded", row.bank_reference, row.booked_at))
-    elif kind == StatementRow.Kind.INFORMATION:
+    elif kind in (StatementRow.Kind.INFORMATION, StatementRow.Kind.FILE):
         pass
     elif kind == StatementRow.Kind.RETURN:
         assert payout is not None
@@ -192,7 +196,8 @@ def _book(code: str, row: Movement) -> None:
         bank_reference=row.bank_reference[:140],
         named=row.out_no[:64],
         kind=kind,
-        payout=payout if kind in (StatementRow.Kind.PAYOUT, StatementRow.Kind.RETURN) else None,
+        payout=payout if kind in _OF_PAYOUTS else None,
+        batch=file,
         entry=entry,
     )
 
@@ -235,17 +240,24 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
 
 def is_debit_due(payout: Payout) -> bool:
     """Whether a payout's debit may come: it was sent, and neither a row nor people have accounted for its money."""
-    if payout.state not in (*sending.OPEN, *_ARRIVED):
+    if payout.state not in (*sending.OPEN, *_ARRIVED) or whole_files.is_debited(payout):
         return False
     seen = payout.statement_rows.filter(kind=StatementRow.Kind.PAYOUT)
-    return not seen.exists() and not _ACCOUNTED_FOR.filter(Q(payout=payout) | Q(follow_up=payout)).exists()
+    said = _ACCOUNTED_FOR | _WITH_ITS_FILE
+    return not seen.exists() and not said.filter(Q(payout=payout) | Q(follow_up=payout)).exists()
 
 
 def without_debit() -> QuerySet[Payout]:
-    """Payouts that arrived by the bank's word, and that neither a row of its statement nor people account for."""
+    """Payouts that arrived by the bank's word, and that neither a row of its statement, of them or of the whole file
+    they went in, nor people account for."""
+    return without_row().filter(~whole_files.debited(), ~Exists(_WITH_ITS_FILE.filter(follow_up=OuterRef("pk"))))
+
+
+def without_row() -> QuerySet[Payout]:
+    """The same, and those whose file was debited as a whole."""
     debits = StatementRow.objects.filter(kind=StatementRow.Kind.PAYOUT, payout=OuterRef("pk"))
     said = _ACCOUNTED_FOR.filter(payout=OuterRef("pk"))
-    went_before = Clarification.objects.filter(follow_up=OuterRef("pk"))
+    went_before = _ACCOUNTED_FOR.filter(follow_up=OuterRef("pk"))
     unaccounted = Payout.objects.filter(~Exists(debits), ~Exists(said), ~Exists(went_before), state__in=_ARRIVED)
     return unaccounted.order_by()
 

@@ -6,6 +6,16 @@ _WITHOUT_DEBIT = """NOT EXISTS (
                AND p.id NOT IN (SELECT coalesce(c.follow_up_id, c.payout_id) FROM payouts_clarification c
                                  WHERE c.state = 'agreed' AND c.kind IN ('debit', 'never_left'))"""
 
+# Rows of files that were debited as a whole, with their file.
+_FILE_ROWS = """SELECT r.id, r.bank, r.fen, r.payout_id, r.batch_id FROM payouts_statementrow r
+                 WHERE r.batch_id IS NOT NULL UNION ALL
+                SELECT r.id, r.bank, r.fen, c.payout_id, c.batch_id
+                  FROM payouts_clarification c JOIN payouts_statementrow r ON r.id = c.row_id
+                 WHERE c.kind = 'file' AND c.state = 'agreed'"""
+# Of a payout p: two people have said something of it.
+_SAID_OF = """EXISTS (SELECT FROM payouts_clarification c
+                       WHERE c.state = 'agreed' AND c.payout_id = p.id AND c.kind = '{}')"""
+
 CHECKS = {
     "payouts whose settled lines are not their amount": """
         SELECT p.out_no FROM payouts_payout p
@@ -47,18 +57,41 @@ CHECKS = {
          WHERE r.kind = 'payout' AND (r.fen <> -p.fen OR p.state IN ('failed', 'cancelled'))""",
     "statement rows that are not in the ledger": """
         SELECT r.serial FROM payouts_statementrow r
-         WHERE r.kind NOT IN ('payout', 'information') AND r.entry_id IS NULL""",
+         WHERE r.kind NOT IN ('payout', 'information', 'file') AND r.entry_id IS NULL""",
     "supervised accounts whose balance is not the bank's statement": f"""
         SELECT b.bank FROM (SELECT bank FROM payouts_statementrow UNION SELECT bank FROM payouts_payout) b
          WHERE (SELECT coalesce(sum(l.fen), 0) FROM ledger_line l JOIN ledger_account a ON a.id = l.account_id
                  WHERE a.code = 'escrow:' || b.bank)
             <> (SELECT coalesce(sum(r.fen), 0) FROM payouts_statementrow r WHERE r.bank = b.bank)
+             - (SELECT coalesce(sum(w.fen), 0) FROM ({_FILE_ROWS}) w WHERE w.bank = b.bank)
              - (SELECT coalesce(sum(p.fen), 0) FROM payouts_payout p
                  WHERE p.bank = b.bank AND p.state IN ('succeeded', 'returned') AND {_WITHOUT_DEBIT})""",  # noqa: S608
     "payouts that succeeded more than a day ago and are on no statement": f"""
         SELECT p.out_no FROM payouts_payout p
          WHERE p.state IN ('succeeded', 'returned') AND p.completed_at < now() - interval '1 day'
-           AND {_WITHOUT_DEBIT}""",  # noqa: S608
+           AND {_WITHOUT_DEBIT}
+           AND NOT EXISTS (SELECT FROM payouts_attempt t JOIN ({_FILE_ROWS}) w ON w.batch_id = t.batch_id
+                            WHERE t.payout_id = p.id AND t.state = 'succeeded')
+           AND NOT EXISTS (SELECT FROM payouts_clarification c
+                            WHERE c.follow_up_id = p.id AND c.kind = 'arrived')""",  # noqa: S608
+    "files of which more arrived or came back than the bank has debited as a whole": f"""
+        SELECT f.number FROM payouts_batch f JOIN ({_FILE_ROWS}) w ON w.batch_id = f.id
+         GROUP BY f.id HAVING -sum(w.fen) < f.fen - (
+               SELECT coalesce(sum(p.fen), 0) FROM payouts_attempt t JOIN payouts_payout p ON p.id = t.payout_id
+                WHERE t.batch_id = f.id
+                  AND (t.state = 'failed' OR t.state = 'succeeded' AND {_SAID_OF.format("never_left")})
+                  AND NOT {_SAID_OF.format("arrived")})
+            OR count(*) FILTER (WHERE w.fen < 0) <> 1 OR bool_or(w.bank <> f.bank)""",  # noqa: S608
+    "rows of whole files that are another payout's money, or paid for already": f"""
+        SELECT w.id FROM ({_FILE_ROWS}) w LEFT JOIN payouts_payout p ON p.id = w.payout_id
+         WHERE p.id IS NOT NULL AND (p.state <> 'failed' OR p.fen <> w.fen)
+            OR w.fen < 0 AND EXISTS (
+               SELECT FROM payouts_attempt t JOIN payouts_statementrow r ON r.payout_id = t.payout_id
+                WHERE t.batch_id = w.batch_id AND t.state = 'succeeded' AND r.kind = 'payout')
+            OR w.fen < 0 AND EXISTS (
+               SELECT FROM payouts_attempt t JOIN payouts_clarification c ON c.payout_id = t.payout_id
+                WHERE t.batch_id = w.batch_id AND c.kind = 'debit' AND c.state = 'agreed'
+                  AND c.follow_up_id IS NULL)""",  # noqa: S608
     "rows that people have given to a payout, and are not booked as it or not by two": """
         SELECT c.id FROM payouts_clarification c LEFT JOIN payouts_payout p ON p.id = c.payout_id
           LEFT JOIN payouts_statementrow r ON r.id = c.row_id
@@ -67,13 +100,17 @@ CHECKS = {
           LEFT JOIN ledger_line l ON l.entry_id = e.id AND l.account_id = (
                     SELECT id FROM ledger_account
                      WHERE code = CASE c.kind WHEN 'sponsor' THEN 'sponsor' ELSE 'escrow:' || r.bank END)
-         WHERE c.state = 'agreed' AND ((c.kind = 'sponsor') <> (p.id IS NULL)
+         WHERE c.state = 'agreed' AND ((c.kind = 'sponsor') <> (p.id IS NULL) AND c.kind <> 'file'
             OR c.agreed_by_id IS NULL OR c.agreed_by_id = c.proposed_by_id
             OR c.kind <> 'never_left' AND (r.kind <> 'suspense' OR r.bank <> p.bank OR abs(r.fen) <> p.fen
                                            OR l.fen IS DISTINCT FROM -r.fen)
+            OR c.kind = 'file' AND p.state <> 'failed'
             OR c.kind = 'debit' AND (coalesce(r.fen, 0) >= 0 OR f.fen <> p.fen OR f.household_id <> p.household_id
                                      OR f.id IS NULL AND p.state NOT IN ('succeeded', 'returned'))
-            OR c.kind <> 'debit' AND p.state <> 'returned' OR c.kind = 'return' AND coalesce(r.fen, 0) <= 0)""",
+            OR c.kind NOT IN ('debit', 'file', 'arrived') AND p.state <> 'returned'
+            OR c.kind = 'arrived' AND (f.id IS NULL OR f.fen <> p.fen OR f.household_id <> p.household_id
+                                       OR p.state NOT IN ('failed', 'returned'))
+            OR c.kind = 'return' AND coalesce(r.fen, 0) <= 0)""",
     # The watch raises them after 15 minutes; it may itself be a little late.
     "payouts that nobody knows about for 20 minutes, and no alert says so": """
         SELECT p.out_no FROM payouts_payout p

@@ -1,8 +1,12 @@
 """What a bank must be able to do. It takes and returns these values, and never touches a model."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, Protocol, runtime_checkable
+
+# Our numbers of files, wherever they stand in a text: see `batches`.
+FILE_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{14}[0-9a-f]{12}(?![0-9A-Za-z])")
 
 
 class BankError(Exception):
@@ -67,7 +71,7 @@ class TransferReport:
 @dataclass(frozen=True)
 class Movement:
     """A row of the supervised account's statement; fen positive into the account. `serial` is the bank's own and
-    never used twice."""
+    never used twice; `out_no` the number of ours that it names, of a transfer or of a whole file."""
 
     serial: str
     booked_at: datetime

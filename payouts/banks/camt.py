@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from carbonsink.errors import DomainError
-from payouts.banks.base import Movement, Page, ReportFile
+from payouts.banks.base import FILE_NUMBER, Movement, Page, ReportFile
 from purchases.transfers.iso20022 import (
     check_balances,
     find,
@@ -93,7 +93,7 @@ def _movements(statement: Element, entry: Element) -> Iterator[Movement]:
             fen=sign * amount,
             counterparty=read_text(name, 140),
             remittance=_remittance(part, entry),
-            out_no=_out_no(part),
+            out_no=_out_no(part) or ("" if many else _file_no(entry)),
             bank_reference=serial,
         )
 
@@ -126,6 +126,12 @@ def _out_no(part: Element) -> str:
     """Our number, where the entry bears one: of a return too it is the number of the transfer that came back."""
     number = text(part, "Refs/EndToEndId")
     return number if _OUT_NO.fullmatch(number) and number != "NOTPROVIDED" else ""
+
+
+def _file_no(entry: Element) -> str:
+    """The number of our file, of an entry that books all of it at once; banks and payers have such of their own too."""
+    found = (text(entry, f"NtryDtls/Btch/{name}").lower() for name in ("PmtInfId", "MsgId"))
+    return next((number for number in found if FILE_NUMBER.fullmatch(number)), "")
 
 
 def _remittance(part: Element, entry: Element) -> str:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from carbonsink.states import Stateful
 from payouts.models.statements import StatementRow
-from payouts.models.transfers import Payout
+from payouts.models.transfers import Batch, Payout
 
 
 class Clarification(Stateful):
@@ -27,11 +27,14 @@ class Clarification(Stateful):
         DEBIT = "debit", _("the row is this payout's debit")
         RETURN = "return", _("the row is this payout's return")
         NEVER_LEFT = "never_left", _("the money never left the account")
+        FILE = "file", _("the row is this file's")
+        ARRIVED = "arrived", _("the money arrived with its file")
         # Said by two where there are payouts of its amount whose row it could be.
         SPONSOR = "sponsor", _("the row is the sponsor's")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="clarifications")
+    batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="clarifications")
     row = models.ForeignKey(StatementRow, models.PROTECT, null=True, related_name="clarifications")
     why = models.CharField(_("how one knows"), max_length=200)
     state = models.CharField(_("state"), max_length=9, choices=State, default=State.PROPOSED)
@@ -46,12 +49,20 @@ class Clarification(Stateful):
         constraints = [
             models.CheckConstraint(condition=~Q(why=""), name="payouts_clarification_has_reason"),
             models.CheckConstraint(
-                condition=Q(kind="never_left", row__isnull=True) | (~Q(kind="never_left") & Q(row__isnull=False)),
+                condition=Q(kind__in=["never_left", "arrived"], row__isnull=True)
+                | (~Q(kind__in=["never_left", "arrived"]) & Q(row__isnull=False)),
                 name="payouts_clarification_of_a_row",
             ),
+            # A row of a file may be one payout's money that the bank gave back.
             models.CheckConstraint(
-                condition=Q(kind="sponsor", payout__isnull=True) | (~Q(kind="sponsor") & Q(payout__isnull=False)),
+                condition=Q(kind="sponsor", payout__isnull=True)
+                | Q(kind="file")
+                | (~Q(kind__in=["sponsor", "file"]) & Q(payout__isnull=False)),
                 name="payouts_clarification_of_a_payout",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="file", batch__isnull=False) | (~Q(kind="file") & Q(batch__isnull=True)),
+                name="payouts_clarification_of_a_file",
             ),
             models.CheckConstraint(
                 condition=(~Q(state="agreed") & Q(agreed_by__isnull=True))
@@ -59,7 +70,7 @@ class Clarification(Stateful):
                 name="payouts_clarification_two_people",
             ),
             models.CheckConstraint(
-                condition=Q(follow_up__isnull=True) | Q(kind="debit", state="agreed"),
+                condition=Q(follow_up__isnull=True) | Q(kind__in=["debit", "arrived"], state="agreed"),
                 name="payouts_clarification_follow_up",
             ),
             models.UniqueConstraint(

@@ -65,6 +65,7 @@ class Discrepancy(Stateful):
         ROW_CHANGED = "row_changed", _("The bank has changed a row")
         ROW_UNEXPLAINED = "row_unexplained", _("A row that fits nothing we know")
         DEBIT_MISSING = "debit_missing", _("Paid out, and not on the statement yet")
+        FILE_OWED = "file_owed", _("Debited with a file, not paid and not given back")
         BALANCE = "balance", _("The account's balance is not that of our books")
 
     reconciliation = models.ForeignKey(Reconciliation, models.PROTECT, related_name="discrepancies")

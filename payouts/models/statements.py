@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from carbonsink.crypto import EncryptedField
 from carbonsink.ledger.models import Entry
-from payouts.models.transfers import Payout
+from payouts.models.transfers import Batch, Payout
 
 
 class BankReport(models.Model):
@@ -37,6 +37,7 @@ class StatementRow(models.Model):
         SPONSOR = "sponsor", _("paid in by the sponsor")
         PAYOUT = "payout", _("payout to a household")
         RETURN = "return", _("returned payout")
+        FILE = "file", _("payouts of a whole file")
         FEE = "fee", _("charged by the bank")
         SUSPENSE = "suspense", _("to be explained")
         INFORMATION = "information", _("a row without an amount")
@@ -52,6 +53,8 @@ class StatementRow(models.Model):
     named = models.CharField(_("number named"), max_length=64, blank=True, db_default="")
     kind = models.CharField(_("kind"), max_length=11, choices=Kind)
     payout = models.ForeignKey(Payout, models.PROTECT, null=True, related_name="statement_rows")
+    # The file whose payouts were debited as a whole, or of which something was given back: see `whole_files`.
+    batch = models.ForeignKey(Batch, models.PROTECT, null=True, related_name="statement_rows", db_index=False)
     entry = models.ForeignKey(Entry, models.PROTECT, null=True, related_name="+")
 
     class Meta:
@@ -68,11 +71,19 @@ class StatementRow(models.Model):
                 condition=Q(payout__isnull=False),
                 name="payouts_statementrow_payout_once",
             ),
+            models.CheckConstraint(
+                condition=Q(kind="file", batch__isnull=False) | (~Q(kind="file") & Q(batch__isnull=True)),
+                name="payouts_statementrow_of_a_file",
+            ),
+            models.UniqueConstraint(
+                fields=["batch"], condition=Q(fen__lt=0), name="payouts_statementrow_file_debited_once"
+            ),
         ]
         indexes = [
             models.Index(F("booked_at").desc(), name="payouts_statementrow_newest"),
             models.Index(fields=["serial"], name="payouts_statementrow_serial"),
             models.Index(fields=["bank_reference"], name="payouts_statementrow_reference"),
+            models.Index(fields=["batch"], condition=Q(batch__isnull=False), name="payouts_statementrow_batch"),
             models.Index(fields=["booked_at"], condition=Q(kind="suspense"), name="payouts_statementrow_suspense"),
         ]
 

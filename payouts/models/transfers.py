@@ -217,3 +217,4 @@ class Attempt(Stateful):
                 name="payouts_attempt_one_live",
             )
         ]
+        indexes = [models.Index(fields=["batch"], condition=Q(state="failed"), name="payouts_attempt_failed")]

@@ -18,8 +18,8 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
 from carbonsink.states import move, move_many
-from payouts import alerts, clarifications, statements
-from payouts.models import Clarification, Discrepancy, Reconciliation, StatementRow
+from payouts import alerts, clarifications, statements, whole_files
+from payouts.models import Clarification, Discrepancy, Payout, Reconciliation, StatementRow
 from payouts.reconciliation import gateways, statement
 from payouts.reconciliation.found import Found, Look
 from payouts.reconciliation.statement import Told
@@ -32,7 +32,7 @@ LOOKS_BACK_DAYS = 31
 # The last ones anyway: bills and statements come late.
 ALWAYS_AGAIN_DAYS = 3
 # What is true of the newest day alone, and told anew with the next one.
-STANDING = [Kind.SETTLEMENT, Kind.SETTLEMENT_OVERDUE, Kind.SWEPT_EARLY, Kind.SETTLED_TOO_MUCH]
+STANDING = [Kind.SETTLEMENT, Kind.SETTLEMENT_OVERDUE, Kind.SWEPT_EARLY, Kind.SETTLED_TOO_MUCH, Kind.FILE_OWED]
 
 
 class Heard(NamedTuple):
@@ -83,6 +83,7 @@ def _look(day: date, heard: Heard, *, unbooked: bool = False) -> Look:
     gateways.compare_fees(look, day, heard.fees)
     if _is_newest(day):
         gateways.settlements(look, day, heard.fees)
+        look.found += statement.owed_back()
     for told in heard.banks:
         late = statement.found_late(told.code, statement.late(told)) if unbooked else []
         look.found += late
@@ -221,9 +222,11 @@ def _end(discrepancy: Discrepancy, text: str, by: User | None) -> None:
 def end_clarified(ids: list[int], _to: str = "") -> None:
     """Ends what was unexplained about rows and payouts, since two people have booked what it was."""
     for said in Clarification.objects.select_related("row", "payout", "agreed_by").filter(pk__in=ids):
-        # A return says nothing of the debit, which may be missing still.
         about = Q()
-        if said.payout is not None and said.kind != said.Kind.RETURN:
+        if said.batch_id is not None:
+            _end_debits_of(said.batch_id)
+        elif said.payout is not None and said.kind != said.Kind.RETURN:
+            # A return says nothing of the debit, which may be missing still.
             about = Q(kind=Kind.DEBIT_MISSING, reference=said.payout.out_no)
         if said.row is not None:
             about |= Q(kind=Kind.ROW_UNEXPLAINED, reference=f"{said.row.bank}:{said.row.serial}")
@@ -231,6 +234,18 @@ def end_clarified(ids: list[int], _to: str = "") -> None:
         list(_locked().filter(pk__in=ended.values("reconciliation")))
         for one in ended.order_by("-reconciliation__day", "pk"):
             _end(one, said.why, said.agreed_by)
+
+
+def _end_debits_of(batch_id: int) -> None:
+    """Ends that payouts are not on the statement, since their file is; all at once, they may be thousands."""
+    if not whole_files.rows().filter(fen__lt=0, clarifications__batch=batch_id).exists():
+        return
+    numbers = Payout.objects.filter(attempts__batch=batch_id).values("out_no")
+    gone = Discrepancy.objects.filter(kind=Kind.DEBIT_MISSING, reference__in=numbers, state=State.OPEN)
+    days = list(_locked().filter(pk__in=gone.values("reconciliation")))
+    move_many(gone, State.RESOLVED, reason="debited with its file")
+    for made in days:
+        conclude(made)
 
 
 def due_days() -> list[date]:

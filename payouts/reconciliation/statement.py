@@ -12,8 +12,8 @@ from django.utils import timezone
 from carbonsink.days import bounds
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
-from payouts import statements
-from payouts.banks import bank
+from payouts import statements, whole_files
+from payouts.banks import bank, by_file
 from payouts.banks.base import Movement, TellsBalance
 from payouts.models import Clarification, Discrepancy, Payout, StatementRow
 from payouts.reconciliation.found import Found, Look
@@ -27,6 +27,8 @@ NAMES = {
     StatementRow.Kind.RETURN: "returned",
     StatementRow.Kind.SUSPENSE: "unknown",
 }
+# What a row is told under on the bank's side: what a whole file was debited for was paid out too.
+_THEIRS = {**NAMES, StatementRow.Kind.FILE: NAMES[StatementRow.Kind.PAYOUT]}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,17 @@ def compare(look: Look, told: Told, day: date, *, unbooked_fen: int = 0) -> None
     look.rows += len(rows)
 
 
+def owed_back() -> list[Found]:
+    """What was debited with whole files, could not be paid, and was not given back."""
+    latest = timezone.now() - whole_files.GIVEN_BACK_WITHIN
+    return [
+        Found(Kind.FILE_OWED, one.number, -one.kept_fen, one.rows_fen, one.since, one.since < latest)
+        for code in by_file()
+        for one in whole_files.standings(code)
+        if one.owed_back_fen and one.since is not None
+    ]
+
+
 def _ours(code: str) -> QuerySet[StatementRow, Any]:
     rows = StatementRow.objects.filter(bank=code).order_by()
     return rows.values_list("serial", "kind", "fen", "payout__out_no", "booked_at")
@@ -101,6 +114,7 @@ def _clarified(code: str, serials: Iterable[str]) -> dict[str, StatementRow.Kind
     said = Clarification.objects.filter(state=Clarification.State.AGREED, row__bank=code, row__serial__in=serials)
     of, kinds = Clarification.Kind, StatementRow.Kind
     are: dict[str, StatementRow.Kind] = {of.DEBIT: kinds.PAYOUT, of.RETURN: kinds.RETURN, of.SPONSOR: kinds.SPONSOR}
+    are[of.FILE] = kinds.FILE
     return {serial: are[kind] for serial, kind in said.values_list("row__serial", "kind")}
 
 
@@ -127,7 +141,7 @@ def _bank_sums(told: Told, kinds: dict[str, Any]) -> dict[str, int | None]:
     """Fen that the bank itself tells of, by what our rows of the same serial are."""
     sums: dict[str, int | None] = dict.fromkeys(NAMES.values(), None if told.movements is None else 0)
     for row in told.movements or ():
-        name = NAMES.get(kinds[row.serial], "") if row.serial in kinds else "unknown"
+        name = _THEIRS.get(kinds[row.serial], "") if row.serial in kinds else "unknown"
         if name:
             sums[name] = (sums[name] or 0) + row.fen
     return sums
@@ -162,12 +176,14 @@ def _missing_debits(code: str, day: date) -> list[Found]:
 
 
 def _balance(look: Look, told: Told, day: date, found: list[Found], unbooked_fen: int) -> list[Found]:
-    """The balance at the end of the day, less what is known to differ: debits that are to come, rows that the bank has
-    otherwise, and what was found before."""
+    """The balance at the end of the day, less what is known to differ: debits that are to come, files that the bank has
+    debited, rows that it has otherwise, and what was found before."""
     end = bounds(day)[1]
-    after = StatementRow.objects.filter(bank=told.code, booked_at__gte=end).aggregate(fen=Sum("fen", default=0))["fen"]
+    booked = StatementRow.objects.filter(bank=told.code).exclude(pk__in=whole_files.rows().values("pk"))
+    after = booked.filter(booked_at__gte=end).aggregate(fen=Sum("fen", default=0))["fen"]
+    files = whole_files.rows().filter(bank=told.code, booked_at__lt=end).aggregate(fen=Sum("fen", default=0))["fen"]
     missing = (
-        statements.without_debit()
+        statements.without_row()
         .filter(bank=told.code)
         .aggregate(
             before=Sum("fen", filter=Q(completed_at__lt=end), default=0),
@@ -181,7 +197,7 @@ def _balance(look: Look, told: Told, day: date, found: list[Found], unbooked_fen
     if told.closing_fen is None:
         return []
     rows = sum(one.delta_fen for one in found if one.kind in (Kind.ROW_GONE, Kind.ROW_CHANGED))
-    expected = ours + missing["before"] + rows + unbooked_fen + _found_before(told.code, day)
+    expected = ours + missing["before"] + files + rows + unbooked_fen + _found_before(told.code, day)
     if told.closing_fen == expected:
         return []
     return [Found(Kind.BALANCE, f"{told.code}:{day}", expected, told.closing_fen, end, True)]

@@ -3,7 +3,7 @@
 from django import template
 
 from carbonsink.states import Stateful
-from payouts import alerts, clarifications, office_words
+from payouts import alerts, clarifications, fitting, office_words
 from payouts.models import Case, Payout
 from purchases.views.finance import what_waits as waits_in_the_market
 
@@ -19,7 +19,7 @@ def what_waits() -> dict[str, int]:
     return {
         **waits_in_the_market(),
         "alerts_open": alerts.open_alerts().count(),
-        "rows_open": clarifications.in_suspense().count() + clarifications.to_agree().filter(row=None).count(),
+        "rows_open": fitting.in_suspense().count() + clarifications.to_agree().filter(row=None).count(),
         "cases_open": Case.objects.filter(state=Case.State.OPEN, kind=Case.Kind.NOT_ARRIVED).count(),
         "payouts_held": Payout.objects.filter(state=Payout.State.HELD).count(),
     }

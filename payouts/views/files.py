@@ -15,7 +15,7 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE
 from carbonsink.accounts.views import role_required
 from carbonsink.pages import form_page
-from payouts import batches
+from payouts import batches, whole_files
 from payouts.banks import by_file, file_bank
 from payouts.models import Attempt, BankReport, Batch, Download
 from payouts.office_words import channel_name
@@ -65,10 +65,12 @@ def _shown() -> dict[str, Any]:
     by_machine = [code for code in by_file() if file_bank(code).out_dir]
     by_itself = Q(bank__in=by_machine) & ~Q(pk__in=Download.objects.values("batch"))
     written = counted.filter(state=Batch.State.WRITTEN).order_by("pk")
+    gone = counted.exclude(state=Batch.State.WRITTEN).order_by("-pk")[:SHOWN]
+    debited = {one.batch_id: one for code in by_file() for one in whole_files.standings(code)}
     return {
         "to_carry": written.exclude(by_itself),
         "waiting": written.filter(by_itself),
-        "gone": counted.exclude(state=Batch.State.WRITTEN).order_by("-pk")[:SHOWN],
+        "gone": [(batch, debited.get(batch.pk)) for batch in gone],
         "reports": BankReport.objects.select_related("read_by").defer("content").order_by("-pk")[:SHOWN],
     }
 

@@ -1,9 +1,11 @@
-"""Finance's page of rows that nobody has explained: a payout's debit or return, by two people, or the sponsor's."""
+"""Finance's page of rows that nobody has explained: a payout's debit or return, or a whole file's, by two people; or
+the sponsor's."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -13,9 +15,9 @@ from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import FINANCE
 from carbonsink.accounts.views import role_required
 from carbonsink.errors import DomainError
-from payouts import clarifications
+from payouts import clarifications, fitting, whole_files
 from payouts.forms import PayoutForm, ReasonForm
-from payouts.models import Clarification, Payout, StatementRow
+from payouts.models import Batch, Clarification, Payout, StatementRow
 
 SHOWN = 20
 
@@ -31,15 +33,16 @@ def _page(request: HttpRequest, trouble: str = "", status: int = 200) -> HttpRes
     said = list(clarifications.to_agree())
     spoken_of = {one.row_id for one in said}
     payouts = {one.payout_id for one in said}
-    open_rows = [row for row in clarifications.in_suspense() if row.pk not in spoken_of]
-    agreed = Clarification.objects.filter(state=Clarification.State.AGREED).order_by("-pk")
+    open_rows = [row for row in fitting.in_suspense() if row.pk not in spoken_of]
+    agreed = Clarification.objects.filter(state=Clarification.State.AGREED).order_by("-pk").defer("batch__content")
     context = {
         "trouble": trouble,
         "said": said,
-        "rows": [(row, clarifications.suggestions(row)) for row in open_rows[:SHOWN]],
+        "kept_back": [one for one in fitting.kept_back()[: 2 * SHOWN] if one.pk not in payouts][:SHOWN],
+        "rows": [(row, fitting.suggestions(row), whole_files.suggestions(row)) for row in open_rows[:SHOWN]],
         "more": max(0, len(open_rows) - SHOWN),
-        "overdue": [one for one in clarifications.overdue()[: 2 * SHOWN] if one.pk not in payouts][:SHOWN],
-        "agreed": agreed.select_related("payout", "row", "proposed_by", "agreed_by", "follow_up")[:10],
+        "overdue": [one for one in fitting.overdue()[: 2 * SHOWN] if one.pk not in payouts][:SHOWN],
+        "agreed": agreed.select_related("payout", "batch", "row", "proposed_by", "agreed_by", "follow_up")[:10],
         "kinds": Clarification.Kind,
     }
     return render(request, "finance/rows.html", context, status=status)
@@ -48,25 +51,31 @@ def _page(request: HttpRequest, trouble: str = "", status: int = 200) -> HttpRes
 @role_required(FINANCE)
 @require_POST
 def say_payout(request: HttpRequest, pk: int) -> HttpResponse:
-    """One person's word that a row is a payout's debit or return."""
+    """One person's word that a row is a payout's debit or return, or a whole file's."""
     row, by = get_object_or_404(StatementRow, pk=pk), signed_in(request)
-    return _said(
-        request,
-        PayoutForm(request.POST),
-        lambda said: clarifications.propose(
-            _payout(said["out_no"] or said["suggested"]), row, why=said["reason"], by=by
-        ),
-    )
+
+    def say(said: dict[str, Any]) -> Clarification:
+        whose = _whose(said["out_no"] or said["suggested"])
+        propose: Callable[..., Clarification] = clarifications.propose
+        if isinstance(whose, Batch):
+            propose = clarifications.propose_file
+        return propose(whose, row, why=said["reason"], by=by)
+
+    return _said(request, PayoutForm(request.POST), say)
 
 
-def _payout(typed: str) -> Payout:
+def _whose(typed: str) -> Payout | Batch:
+    """The payout or the file of a number, or the file of this name."""
     number = "".join(typed.lower().replace("-", "").split())
     if not number:
-        raise DomainError("no_payout", _("Choose a payout, or type its number."))
+        raise DomainError("no_payout", _("Choose a payout or a file, or type its number."))
     payout = Payout.objects.filter(out_no=number).first()
-    if payout is None:
-        raise DomainError("unknown_payout", _("There is no payout of this number."), status=404)
-    return payout
+    if payout is not None:
+        return payout
+    batch = Batch.objects.filter(Q(number=number) | Q(name=typed.strip())).defer("content").first()
+    if batch is None:
+        raise DomainError("unknown_payout", _("There is no payout and no file of this number."), status=404)
+    return batch
 
 
 @role_required(FINANCE)
@@ -81,8 +90,9 @@ def say_sponsor(request: HttpRequest, pk: int) -> HttpResponse:
 
 @role_required(FINANCE)
 @require_POST
-def say_never_left(request: HttpRequest, pk: int) -> HttpResponse:
-    """One person's word that a payout's money never left the account, whatever the bank had said."""
+def say_without_row(request: HttpRequest, pk: int) -> HttpResponse:
+    """One person's word on a payout that has no row, whatever the bank had said: that its money never left the account,
+    or that it arrived with its whole file."""
     payout, by = get_object_or_404(Payout, pk=pk), signed_in(request)
     propose = clarifications.propose
     return _said(request, ReasonForm(request.POST), lambda said: propose(payout, None, why=said["reason"], by=by))

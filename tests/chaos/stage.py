@@ -137,8 +137,11 @@ class Stage:
         os.environ["WECHATPAY_BASE_URL"] = settings.WECHATPAY_BASE_URL = url
 
     def pay_by_files(self) -> Path:
-        """Has the platform pay by pain.001 files from now on; returns the folder into which it hands them over."""
+        """Has the platform pay by pain.001 files from now on; returns the folder into which it hands them over. Chance
+        says whether the bank debits each transfer by itself, or files as a whole."""
         os.environ["PAYOUT_BANK"] = settings.PAYOUT_BANK = "pain001"
+        self.facts["debited"] = self.chance.choice(["by transfer", "as a whole"])
+        self.bank.control("POST", "whole-files", {"back": "each" if self.facts["debited"] == "as a whole" else ""})
         return Path(settings.PAIN001_OUT_DIR)
 
     def exchange(self) -> None:

@@ -80,7 +80,7 @@ class Day:
         """The bank books a row under a number that we have read past."""
         self.sql(
             "bank",
-            "INSERT INTO movements VALUES (?, ?, ?, 'credit', ?, 0, ?, '1234567890', 'late', NULL, ?)",
+            "INSERT INTO movements VALUES (?, ?, ?, 'credit', ?, 0, ?, '1234567890', 'late', NULL, ?, NULL)",
             serial, keys.ESCROW_ACCOUNT, (at or timezone.now()).timestamp(), fen, name or settings.SPONSOR_NAMES[0], f"L{serial}",
         )  # fmt: skip
 

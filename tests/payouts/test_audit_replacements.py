@@ -13,6 +13,7 @@ from tests.payouts.test_audit_finance import BROKEN as OF_FINANCE
 from tests.payouts.test_audit_gifts import BROKEN as GIFTS
 from tests.payouts.test_audit_proof import BROKEN as PROOF
 from tests.payouts.test_audit_strays import BROKEN as STRAYS
+from tests.payouts.test_audit_whole_files import NAMED as WHOLE_FILES
 from tests.purchases import books
 from tests.purchases.losing import leave, sweep, trees_of
 
@@ -94,6 +95,7 @@ def test_every_check_is_tried_here_or_elsewhere() -> None:
         *GIFTS,
         *STRAYS,
         CLARIFIED,
+        *WHOLE_FILES,
         "sinks on sale of years that no enrolment covers",
     }
     elsewhere |= {

@@ -9,7 +9,7 @@ from django.utils import timezone, translation
 
 from carbonsink.errors import DomainError
 from carbonsink.states import move
-from payouts import clarifications, runs, sending, statements
+from payouts import clarifications, fitting, runs, sending, statements
 from payouts.banks.base import BankError, Movement, Page
 from payouts.models import Attempt, Clarification, Payout, Run, StatementRow
 from tests.payouts import money
@@ -31,7 +31,7 @@ def test_a_row_of_another_bank_is_no_payout_s() -> None:
     payout = payout_in("succeeded")
     statements.take_in("daifa", Page((Movement("D1", timezone.now(), 300, "某人", "退票", "", "D1"),), ""))
     theirs = StatementRow.objects.get(bank="daifa")
-    assert clarifications.suggestions(theirs) == []
+    assert fitting.suggestions(theirs) == []
     with pytest.raises(DomainError, match="another bank"):
         clarifications.propose(payout, theirs, why=WHY, by=two()[0])
 

@@ -14,7 +14,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.messages.models import Message
-from payouts import alerts, clarifications, reconciliation, sending, statements
+from payouts import alerts, clarifications, fitting, reconciliation, sending, statements
 from payouts.banks.base import TransferReport
 from payouts.models import (
     BankAccount,
@@ -52,7 +52,7 @@ def test_a_return_without_our_number_is_owed_to_its_household_again() -> None:
     payout.refresh_from_db()
     assert payout.state == "returned"
     assert payout.account.__class__.objects.get(pk=payout.account_id).state == BankAccount.State.BOUNCED
-    assert not clarifications.in_suspense().exists()
+    assert not fitting.in_suspense().exists()
     owed_again(payout)
 
 
@@ -144,14 +144,14 @@ def test_more_that_was_sold_meanwhile_is_still_owed() -> None:
 def test_what_never_left_is_owed_again_and_paid_once_more() -> None:
     payout = payout_in("succeeded")
     age(payout)
-    assert list(clarifications.overdue()) == [payout]
+    assert list(fitting.overdue()) == [payout]
     assert "payouts that succeeded more than a day ago and are on no statement" in books.found()
     clarified(payout, None)
     payout.refresh_from_db()
     assert payout.state == "returned"
     assert BankAccount.objects.get(pk=payout.account_id).state == BankAccount.State.APPROVED
     assert Message.objects.filter(key=f"payout-returned:{payout.pk}").count() == 1
-    assert list(clarifications.overdue()) == []
+    assert list(fitting.overdue()) == []
     owed_again(payout)
     assert run_payouts().fen == 300
 
@@ -304,13 +304,13 @@ def test_suggestions_begin_with_what_the_row_names() -> None:
     payouts = [payout_in("succeeded") for _ in range(3)]
     other = payout_in("succeeded", fen=301)
     back = row(300, said=f"退票 {payouts[0].out_no}")
-    found = clarifications.suggestions(back)
+    found = fitting.suggestions(back)
     assert [(one.payout, one.named) for one in found] == [
         (payouts[0], True), (payouts[2], False), (payouts[1], False)
     ]  # fmt: skip
     holder = row(300, who=payouts[1].account.holder)
-    assert clarifications.suggestions(holder)[0].payout.account.holder == payouts[1].account.holder
-    assert clarifications.suggestions(row(-299)) == []
+    assert fitting.suggestions(holder)[0].payout.account.holder == payouts[1].account.holder
+    assert fitting.suggestions(row(-299)) == []
     assert other not in [one.payout for one in found]
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 
 from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
-from payouts import alerts, batches, clarifications, follow, reconciliation, sending, statements
+from payouts import alerts, batches, clarifications, fitting, follow, reconciliation, sending, statements
 from payouts.audit import guards
 from payouts.banks.base import Movement, TransferReport
 from payouts.models import BankReport, Discrepancy, Payout, Reconciliation, StatementCursor, StatementRow
@@ -47,18 +47,18 @@ def test_what_counts_as_paid_by_a_row_has_no_second_debit() -> None:
     follow_up = clarified(payout, row(-300, named=payout.out_no)).follow_up
     assert follow_up is not None
     second = row(-300)
-    assert clarifications.suggestions(second) == []
+    assert fitting.suggestions(second) == []
     with pytest.raises(DomainError) as error:
         clarifications.propose(follow_up, second, why=WHY, by=two()[0])
     assert error.value.code == "does_not_fit"
 
 
 def test_a_row_s_payout_is_found_among_many_of_its_amount(monkeypatch: Any) -> None:
-    monkeypatch.setattr(clarifications, "LOOKED_THROUGH", 1)
+    monkeypatch.setattr(fitting, "LOOKED_THROUGH", 1)
     payout, silent, debited = payout_in("succeeded"), payout_in("succeeded"), payout_in("succeeded")
     row(-300, named=debited.out_no)
     gone = row(-300, said=f"代发 20260102{payout.out_no.upper()} 扣款")
-    assert [(one.payout, one.named) for one in clarifications.suggestions(gone)] == [(payout, True), (silent, False)]
+    assert [(one.payout, one.named) for one in fitting.suggestions(gone)] == [(payout, True), (silent, False)]
     assert payout.out_no in refused(gone)
     clarified(payout, gone)
 
@@ -67,7 +67,7 @@ def test_the_return_of_what_had_gone_all_the_same_is_its_follow_up_s() -> None:
     payout = payout_in("failed")
     follow_up = clarified(payout, row(-300, named=payout.out_no)).follow_up
     back = row(300, named=payout.out_no)
-    assert [(one.payout, one.named) for one in clarifications.suggestions(back)] == [(follow_up, True)]
+    assert [(one.payout, one.named) for one in fitting.suggestions(back)] == [(follow_up, True)]
     assert follow_up is not None
     assert follow_up.out_no in refused(back)
     clarified(follow_up, back)
@@ -95,7 +95,7 @@ def test_a_second_debit_of_what_came_back_meanwhile_does_not_wait_for_ever() -> 
         clarifications.propose(payout, again, why=WHY, by=two()[0])
     assert error.value.code == "does_not_fit"
     clarifications.explain(again, by=two()[0], reason="the bank's mistake")
-    assert not clarifications.in_suspense().exists()
+    assert not fitting.in_suspense().exists()
     books.all_is_well()
 
 

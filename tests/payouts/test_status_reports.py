@@ -177,6 +177,16 @@ def test_a_notification_of_single_bookings_has_the_same_serials() -> None:
     assert read(notice).file.kind == "camt.054"  # type: ignore[union-attr]
 
 
+def test_an_entry_of_a_whole_file_names_the_file() -> None:
+    number = "20261122023000abcdef012345"
+    text = entry(700, "代发", "S9", version="08", side="DBIT")
+    for name in ("PmtInfId", "MsgId"):
+        whole = text.replace("<TxDtls>", f"<Btch><{name}>{number}</{name}></Btch><TxDtls>")
+        assert movements(camt(whole, version="08")) == [("S9", -700, number)]
+        single = whole.replace("<TxDtls>", f"<TxDtls><Refs><EndToEndId>{A}</EndToEndId></Refs>")
+        assert movements(camt(single, version="08")) == [("S9", -700, A)]
+
+
 def test_entries_of_many_transactions_and_without_a_bank_reference() -> None:
     two = (
         f"<TxDtls><Refs><EndToEndId>{A}</EndToEndId></Refs><Amt Ccy='CNY'>1.00</Amt></TxDtls>"

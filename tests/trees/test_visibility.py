@@ -56,7 +56,7 @@ ELSEWHERE |= {"payouts:answer-alert": "tests/payouts/test_alerts.py"}
 ELSEWHERE |= dict.fromkeys(
     ["payouts:reconciliation-day", "payouts:answer-discrepancy"], "tests/payouts/test_differing_days.py"
 )
-_ROWS = ("finance-row-payout", "finance-row-sponsor", "finance-never-left", "finance-answer-clarification")
+_ROWS = ("finance-row-payout", "finance-row-sponsor", "finance-without-row", "finance-answer-clarification")
 ELSEWHERE |= {f"payouts:{name}": "tests/payouts/test_row_pages.py" for name in _ROWS}
 ELSEWHERE |= dict.fromkeys(("payouts:area-case", "payouts:finance-case"), "tests/payouts/test_household_page.py")
 # Every operation on every guarded address: where it is asked for, by whom, and whether that is about one tree or

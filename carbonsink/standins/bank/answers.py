@@ -82,12 +82,13 @@ def _entry(row: Any) -> str:
     back = credit and row["out_no"]
     number = f"<EndToEndId>{row['out_no']}</EndToEndId>" if row["out_no"] else "<EndToEndId>NOTPROVIDED</EndToEndId>"
     why = f"<RtrInf><Rsn><Cd>AC04</Cd></Rsn><AddtlInf>{escape(row['remittance'][:105])}</AddtlInf></RtrInf>"
+    file = f"<Btch><PmtInfId>{escape(row['file'])}</PmtInfId></Btch>" if row["file"] else ""
     return (
         f'<Ntry><NtryRef>{row["serial"]}</NtryRef><Amt Ccy="CNY">{plain(row["fen"])}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
         f"<RvslInd>{'true' if back else 'false'}</RvslInd><Sts><Cd>BOOK</Cd></Sts>"
         f"<BookgDt><DtTm>{china_time(row['booked_at'])}</DtTm></BookgDt>"
         f"<AcctSvcrRef>GZ{row['serial']:010d}</AcctSvcrRef><BkTxCd/>"
-        f"<NtryDtls><TxDtls><Refs>{number}</Refs><RltdPties><{who}><Pty><Nm>{escape(row['counterparty_name'])}</Nm></Pty>"
+        f"<NtryDtls>{file}<TxDtls><Refs>{number}</Refs><RltdPties><{who}><Pty><Nm>{escape(row['counterparty_name'])}</Nm></Pty>"
         f"</{who}></RltdPties><RmtInf><Ustrd>{escape(row['remittance'])}</Ustrd></RmtInf>"
         f"{why if back else ''}</TxDtls></NtryDtls></Ntry>"
     )

@@ -30,6 +30,7 @@ class Movement:
     remittance: str
     bank_reference: str
     out_no: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def balance(db: sqlite3.Connection, account: str) -> int:
 
 
 def held(db: sqlite3.Connection) -> int:
-    """Fen of the escrow account that accepted transfers have spoken for."""
-    query = "SELECT COALESCE(SUM(fen), 0) FROM transfers WHERE status = 'accepted'"
+    """Fen of the escrow account that accepted transfers have spoken for, and that no file was debited for."""
+    query = "SELECT COALESCE(SUM(fen), 0) FROM transfers WHERE status = 'accepted' AND file IS NULL"
     return int(db.execute(query).fetchone()[0])
 
 
@@ -70,9 +71,9 @@ def book(db: sqlite3.Connection, movement: Movement, at: float) -> int:
 
 
 def transfer(
-    db: sqlite3.Connection, order: Order, body_sha256: str, complete_after: float, now: float
+    db: sqlite3.Connection, order: Order, body_sha256: str, complete_after: float, now: float, file: str | None = None
 ) -> dict[str, Any]:
-    """Take a transfer once: its number, its answer and the money held are one commit."""
+    """Take a transfer once: its number, its answer and the money held are one commit. `file` was debited for it."""
     complete_due(db, now)
     known = db.execute("SELECT * FROM transfers WHERE out_no = ?", (order.out_no,)).fetchone()
     if known is not None:
@@ -80,7 +81,7 @@ def transfer(
             raise RefusalError(409, "OUT_NO_USED", "This out_no was used with another body; nothing was done.")
         return dict(json.loads(known["answer"]))
     available = balance(db, keys.ESCROW_ACCOUNT) - held(db)
-    if order.fen > available:
+    if order.fen > available and file is None:
         message = f"The account has {available} fen available, less than {order.fen}; nothing was done."
         raise RefusalError(422, "INSUFFICIENT_FUNDS", message)
     reference = china_time(now)[:10].replace("-", "") + secrets.token_hex(6).upper()
@@ -90,6 +91,7 @@ def transfer(
         "bank_reference": reference,
         "status": "accepted",
         "due_at": now + complete_after,
+        "file": file,
     }
     columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
     db.execute(f"INSERT INTO transfers ({columns}) VALUES ({places})", row)  # noqa: S608
@@ -107,12 +109,51 @@ def complete_due(db: sqlite3.Connection, now: float) -> None:
     query = "SELECT * FROM transfers WHERE status = 'accepted' AND due_at <= ? ORDER BY due_at, rowid"
     for row in db.execute(query, (now,)).fetchall():
         reason = _obstacle(db, row)
-        if not reason:
+        if row["file"] is not None:
+            _book_of_file(db, row, reason)
+        elif not reason:
             _book_both_sides(db, row, row["due_at"], -row["fen"], row["purpose"])
         db.execute(
             "UPDATE transfers SET status = ?, reason = ?, completed_at = due_at WHERE out_no = ?",
             ("failed" if reason else "succeeded", reason, row["out_no"]),
         )
+
+
+def _book_of_file(db: sqlite3.Connection, row: sqlite3.Row, reason: str) -> None:
+    """The payee's side of a transfer whose file was debited; or, where each comes back by itself, the money back."""
+    if not reason:
+        shared = (row["purpose"], row["bank_reference"], row["out_no"])
+        book(db, Movement(row["to_account"], row["fen"], ESCROW_NAME, keys.ESCROW_ACCOUNT, *shared), row["due_at"])
+        return
+    how = db.execute("SELECT whole FROM exchanged WHERE message = ?", (row["file"],)).fetchone()
+    if how is None or how["whole"] == "each":
+        shared = (f"代发退回 {reason}", row["bank_reference"], row["out_no"])
+        book(db, Movement(keys.ESCROW_ACCOUNT, row["fen"], row["to_name"], row["to_account"], *shared), row["due_at"])
+
+
+def debit_file(db: sqlite3.Connection, file: str, orders: tuple[Order, ...], now: float) -> None:
+    """Debits all of a file at once. RefusalError when there is too little for it."""
+    complete_due(db, now)
+    fen = sum(order.fen for order in orders)
+    if fen > balance(db, keys.ESCROW_ACCOUNT) - held(db):
+        raise RefusalError(422, "INSUFFICIENT_FUNDS", f"The account has less than {fen} fen available.")
+    shared = (f"代发 {file}", f"D{secrets.token_hex(8).upper()}")
+    book(db, Movement(keys.ESCROW_ACCOUNT, -fen, "代发过渡户", CLEARING_ACCOUNT, *shared, file=file), now)
+
+
+def give_back_of_files(db: sqlite3.Connection, now: float) -> None:
+    """Gives back together what could not be paid of each file that is at its end."""
+    query = """SELECT e.message, sum(t.fen) AS fen FROM exchanged e JOIN transfers t ON t.file = e.message
+                WHERE e.whole = 'together' AND t.status = 'failed'
+                  AND NOT EXISTS (SELECT 1 FROM transfers o WHERE o.file = e.message AND o.status = 'accepted')
+                  AND NOT EXISTS (SELECT 1 FROM movements m WHERE m.file = e.message AND m.direction = 'credit')
+                GROUP BY e.message"""
+    for row in db.execute(query).fetchall():
+        shared = (f"代发失败退回 {row['message']}", f"R{secrets.token_hex(8).upper()}")
+        movement = Movement(
+            keys.ESCROW_ACCOUNT, row["fen"], "代发过渡户", CLEARING_ACCOUNT, *shared, file=row["message"]
+        )
+        book(db, movement, now)
 
 
 def _obstacle(db: sqlite3.Connection, row: sqlite3.Row) -> str:

@@ -48,6 +48,13 @@ def list_account() -> dict[str, Any]:
     return accounts()
 
 
+@control.post("/whole-files")
+def whole_files() -> dict[str, Any]:
+    """How files are debited from now on: as a whole with {"back": "each"} or "together", else transfer by transfer."""
+    teller().whole_files = fields.text(fields.json_body(), "back", "|each|together")
+    return {"back": teller().whole_files}
+
+
 @control.get("/accounts")
 def accounts() -> dict[str, Any]:
     with teller().store.transaction() as db:

@@ -72,18 +72,27 @@ def _take(bank: Teller, path: Path, fault: str) -> None:
         if known is not None:
             return
         trouble = found.trouble or ("FF01 报文被拒绝" if fault == "refuse" else "")
-        refusals = {"": trouble} if trouble else _transfers(db, bank, found)
-        row = (found.message, kind, json.dumps([asdict(order) for order in found.orders]), json.dumps(refusals))
-        db.execute("INSERT INTO exchanged (message, kind, content, refusals) VALUES (?, ?, ?, ?)", row)
+        whole = "" if trouble else bank.whole_files
+        orders = json.dumps([asdict(order) for order in found.orders])
+        row = (found.message, kind, orders, whole)
+        db.execute("INSERT INTO exchanged (message, kind, content, whole) VALUES (?, ?, ?, ?)", row)
+        refusals = {"": trouble} if trouble else _transfers(db, bank, found, whole)
+        db.execute("UPDATE exchanged SET refusals = ? WHERE message = ?", (json.dumps(refusals), found.message))
 
 
-def _transfers(db: sqlite3.Connection, bank: Teller, found: Initiation) -> dict[str, str]:
-    """Asks the book for each transfer; why it refused, by number."""
-    refusals = {}
+def _transfers(db: sqlite3.Connection, bank: Teller, found: Initiation, whole: str) -> dict[str, str]:
+    """Asks the book for each transfer; why it refused, by number, or by "" all of them."""
+    refusals: dict[str, str] = {}
+    file = found.message if whole else None
+    if file is not None:
+        try:
+            book.debit_file(db, file, found.orders, time.time())
+        except RefusalError as refusal:
+            return {"": f"AM04 {refusal.code}"}
     for order in found.orders:
         body = json.dumps(asdict(order), sort_keys=True).encode()
         try:
-            book.transfer(db, order, hashlib.sha256(body).hexdigest(), bank.complete_after, time.time())
+            book.transfer(db, order, hashlib.sha256(body).hexdigest(), bank.complete_after, time.time(), file)
         except RefusalError as refusal:
             code = {"INSUFFICIENT_FUNDS": "AM04", "OUT_NO_USED": "DU03"}[refusal.code]
             refusals[order.out_no] = f"{code} {refusal.code}"
@@ -94,6 +103,7 @@ def _write(bank: Teller, folder: Path, fault: str) -> list[str]:
     """Writes what is new since the last answers."""
     with bank.store.transaction() as db:
         book.complete_due(db, time.time())
+        book.give_back_of_files(db, time.time())
         found = [*_reports(db, fault), *_statement(db)]
         if fault == "reverse":
             found.reverse()

@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS movements (
     counterparty_account TEXT NOT NULL,
     remittance TEXT NOT NULL,
     out_no TEXT,
-    bank_reference TEXT NOT NULL
+    bank_reference TEXT NOT NULL,
+    -- The file that was debited as a whole, or of which something was given back.
+    file TEXT
 );
 CREATE INDEX IF NOT EXISTS movements_account ON movements (account, serial);
 CREATE TABLE IF NOT EXISTS transfers (
@@ -26,6 +28,8 @@ CREATE TABLE IF NOT EXISTS transfers (
     status TEXT NOT NULL CHECK (status IN ('accepted', 'succeeded', 'failed', 'returned')),
     reason TEXT NOT NULL DEFAULT '',
     due_at REAL NOT NULL,
+    -- The file that was debited for it.
+    file TEXT,
     completed_at REAL,
     returned_at REAL
 );
@@ -51,6 +55,8 @@ CREATE TABLE IF NOT EXISTS exchanged (
     kind TEXT NOT NULL CHECK (kind IN ('pain.001', 'daifa')),
     content TEXT NOT NULL,
     refusals TEXT NOT NULL DEFAULT '{}',
+    -- How what could not be paid of a file that was debited as a whole comes back: each, together; empty: no such file.
+    whole TEXT NOT NULL DEFAULT '',
     told TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS exchange_answers (

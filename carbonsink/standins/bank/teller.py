@@ -29,6 +29,8 @@ class Teller(Standin):
         self.complete_after = options.complete_after
         self.exchange_dir: Path | None = options.exchange
         self.exchange_every = options.exchange_every
+        # Files are debited as a whole, and what could not be paid comes back: each, together; empty: one by one.
+        self.whole_files = ""
         self._stopping = threading.Event()
         self._client_key = keys.load_ed25519_public(options.dir / keys.BANK_CLIENT_PUBLIC)
         self._own_key = keys.load_ed25519_private(options.dir / keys.BANK_KEY)

@@ -2,9 +2,10 @@
 
 import io
 import threading
+from collections import Counter
 
 from payouts import sending, tasks
-from payouts.models import Batch, Payout
+from payouts.models import Batch, Payout, StatementRow
 from tests import factories
 from tests.chaos.crowd import owe
 from tests.chaos.gate import Call, Held
@@ -87,7 +88,10 @@ def disk_full_while_a_file_for_the_bank_is_written(stage: Stage) -> None:
     assert [file.name for file in out.iterdir()] == [batch.name]
     assert (out / batch.name).read_bytes() == batch.data
     stage.settle()
+    stage.agree()
     assert Batch.objects.count() == 1
+    rows = {"by transfer": {"payout": 4}, "as a whole": {"file": 1}}[stage.facts["debited"]]
+    assert Counter(StatementRow.objects.exclude(kind="settlement").values_list("kind", flat=True)) == rows
 
 
 def _owe_and_pay(stage: Stage) -> None:
