@@ -18,7 +18,7 @@ def storages(env: Env, media: Path, static: str) -> dict[str, dict[str, Any]]:
         },
         # Evidence: originals, never served.
         "evidence": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "BACKEND": "carbonsink.folders.EvidenceFolder",
             "OPTIONS": {"location": media / "evidence", "base_url": None, "file_permissions_mode": 0o600},
         },
         "staticfiles": {"BACKEND": static},

@@ -3,12 +3,14 @@
 import hashlib
 import io
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage, storages
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -245,6 +247,29 @@ class TestArrival:
         path.write_bytes(content[:1000])
         photo = processed(field, tree, content)
         assert (photo.state, path.read_bytes()) == ("accepted", content)
+
+    def test_an_original_that_is_being_written_is_not_taken_for_one_of_a_dead_process(
+        self, media: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        content, began = factories.picture(), []
+
+        class Slow(ContentFile):
+            """Another one begins with the same file, and dies, while half of this one is written."""
+
+            def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
+                began.append(1)
+                yield content[:1000]
+                if len(began) > 1:
+                    raise InterruptedError
+                with pytest.raises(InterruptedError):
+                    photos.keep_original(io.BytesIO(content))
+                yield content[1000:]
+
+        monkeypatch.setattr(photos, "ContentFile", Slow)
+        kept = photos.keep_original(io.BytesIO(content))
+        assert [path.read_bytes() for path in (media / "evidence").rglob("*") if path.is_file()] == [content]
+        assert kept.name.endswith(kept.sha256)
+        assert len(began) == 2
 
     def test_the_sweeper_rings_for_photos_whose_bell_was_missed(
         self, field: Client, tree: Tree, monkeypatch: Any
