@@ -111,7 +111,8 @@ def _all_money_spoken_for(stage: Stage) -> Iterator[None]:
     book = sqlite3.connect(stage.directory / "standins" / "bank.sqlite3", timeout=30, isolation_level=None)
     fen = sum(stage.sold.values())
     book.execute(
-        "INSERT INTO transfers VALUES ('X', '', '', ?, '1', 'x', 'x', 'x', 'x', 'accepted', '', 1e12, NULL, NULL)",
+        "INSERT INTO transfers (out_no, body_sha256, answer, fen, to_account, to_name, to_bank_code, purpose,"
+        " bank_reference, status, due_at) VALUES ('X', '', '', ?, '1', 'x', 'x', 'x', 'x', 'accepted', 1e12)",
         [fen],
     )
     yield
