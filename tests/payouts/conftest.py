@@ -40,6 +40,12 @@ def daifa_bank(tmp_path: Path, standin_dir: Path, settings: Any) -> Iterator[Fil
 
 
 @pytest.fixture
+def daifa(tmp_path: Path, settings: Any) -> None:
+    """Bulk payments as files in a folder, and no bank that takes them."""
+    filing.pay_by_files("daifa", tmp_path / "exchange", settings)
+
+
+@pytest.fixture
 def cards_process(standin_dir: Path, settings: Any) -> Iterator[Process]:
     """A stand-in Alipay of this test alone that completes transfers at once, and pays households."""
     process = Fork("alipay", standin_dir, "--complete-after", "0")

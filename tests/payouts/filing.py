@@ -80,14 +80,7 @@ class FileBank:
 @contextmanager
 def file_bank(code: str, folder: Path, standin_dir: Path, settings: Any, *options: str) -> Iterator[FileBank]:
     """The stand-in bank as a process of its own, and the platform's settings for it."""
-    settings.PAYOUT_BANK = code
-    name = code.upper()
-    setattr(settings, f"{name}_OUT_DIR", str(folder / "out"))
-    setattr(settings, f"{name}_IN_DIR", str(folder / "in"))
-    settings.PAIN001_DEBTOR_NAME, settings.PAIN001_DEBTOR_ACCOUNT = "单株碳汇监管账户", ACCOUNT
-    settings.PAIN001_DEBTOR_BANK_CODE, settings.DAIFA_ACCOUNT = "102100000021", ACCOUNT
-    for one in ("out", "in"):
-        (folder / one).mkdir(parents=True)
+    pay_by_files(code, folder, settings)
     more = ("--complete-after", "0", "--exchange", str(folder), "--exchange-every", "0", *options)
     process = Fork("bank", standin_dir, *more)
     client = BankClient(process.url, keys.settings_for(standin_dir, "", process.url))
@@ -96,6 +89,18 @@ def file_bank(code: str, folder: Path, standin_dir: Path, settings: Any, *option
     finally:
         client.http.close()
         process.end()
+
+
+def pay_by_files(code: str, folder: Path, settings: Any) -> None:
+    """Has the platform pay by files that it lays into a folder; there is no bank yet."""
+    settings.PAYOUT_BANK = code
+    name = code.upper()
+    setattr(settings, f"{name}_OUT_DIR", str(folder / "out"))
+    setattr(settings, f"{name}_IN_DIR", str(folder / "in"))
+    settings.PAIN001_DEBTOR_NAME, settings.PAIN001_DEBTOR_ACCOUNT = "单株碳汇监管账户", ACCOUNT
+    settings.PAIN001_DEBTOR_BANK_CODE, settings.DAIFA_ACCOUNT = "102100000021", ACCOUNT
+    for one in ("out", "in"):
+        (folder / one).mkdir(parents=True)
 
 
 def states() -> list[str]:

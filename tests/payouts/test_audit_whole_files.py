@@ -9,7 +9,6 @@ from django.utils import timezone
 from payouts import clarifications
 from payouts.models import Payout
 from tests.payouts.clarifying import WHY, two
-from tests.payouts.filing import FileBank
 from tests.payouts.test_audit import by_hand
 from tests.payouts.whole import row, told, written
 from tests.purchases import books
@@ -26,10 +25,10 @@ BALANCE = "supervised accounts whose balance is not the bank's statement"
 SAID = "rows that people have given to a payout, and are not booked as it or not by two"
 
 
-def a_world(bank: FileBank) -> None:
+def a_world() -> None:
     """A file of four, of which one failed and was given back by name, one by the word of two people, and one had arrived
     all the same."""
-    batch = written(bank, 300, 400, 500, 600)
+    batch = written(300, 400, 500, 600)
     first, second, third, fourth = Payout.objects.order_by("pk")
     early = timezone.now() - timedelta(days=2)
     row("daifa", -1800, named=batch.number, at=early)
@@ -85,8 +84,9 @@ def a_world(bank: FileBank) -> None:
         ),
     ],
 )
-def test_the_audit_sees(daifa_bank: FileBank, broken: str, sentence: str) -> None:
-    a_world(daifa_bank)
+@pytest.mark.usefixtures("daifa")
+def test_the_audit_sees(broken: str, sentence: str) -> None:
+    a_world()
     books.all_is_well()
     by_hand(
         "ALTER TABLE payouts_statementrow DROP CONSTRAINT payouts_statementrow_of_a_file;"

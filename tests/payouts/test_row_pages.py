@@ -15,7 +15,6 @@ from payouts import fitting
 from payouts.models import Clarification, Payout
 from tests import factories
 from tests.payouts import money
-from tests.payouts.filing import FileBank
 from tests.payouts.test_clarifications import WHY, age, payout_in, row
 from tests.payouts.test_run_pages import signed_in, text
 from tests.payouts.whole import row as file_row
@@ -91,8 +90,9 @@ def test_what_does_not_fit_is_said_on_the_page() -> None:
     assert "The payout is of another amount, or at another bank." in text(found)
 
 
-def test_a_row_of_a_whole_file_is_named_by_one_and_confirmed_by_another(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_row_of_a_whole_file_is_named_by_one_and_confirmed_by_another() -> None:
+    batch = written(300, 400)
     debit = file_row("daifa", -700)
     first, second = signed_in(), signed_in()
     shown = text(first.get(PAGE))
@@ -115,8 +115,9 @@ def test_a_row_of_a_whole_file_is_named_by_one_and_confirmed_by_another(daifa_ba
     assert say(first, back.pk, out_no=batch.number).status_code == 409
 
 
-def test_what_the_bank_keeps_back_is_listed_and_counts_as_paid_when_it_had_arrived(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300)
+@pytest.mark.usefixtures("daifa")
+def test_what_the_bank_keeps_back_is_listed_and_counts_as_paid_when_it_had_arrived() -> None:
+    batch = written(300)
     early = timezone.now() - timedelta(days=2)
     file_row("daifa", -300, named=batch.number, at=early)
     payout = Payout.objects.get()

@@ -93,8 +93,9 @@ def test_one_that_arrived_in_a_whole_file_and_came_back_is_owed_again(daifa_bank
     daifa_bank.agrees()
 
 
-def test_a_bank_may_debit_only_what_it_can_pay(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_bank_may_debit_only_what_it_can_pay() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     told("daifa", first, "failed")
     told("daifa", second, "succeeded")
@@ -104,14 +105,16 @@ def test_a_bank_may_debit_only_what_it_can_pay(daifa_bank: FileBank) -> None:
     publish()
 
 
-def test_the_number_of_a_file_is_also_found_in_a_row_s_text(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_the_number_of_a_file_is_also_found_in_a_row_s_text() -> None:
+    batch = written(300, 400)
     assert row("daifa", -700, said=f"代发/{batch.number.upper()}.csv").kind == "file"
     books.all_is_well()
 
 
-def test_nothing_is_paid_out_of_what_the_bank_has_to_give_back(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_nothing_is_paid_out_of_what_the_bank_has_to_give_back() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     row("daifa", -700, named=batch.number)
     assert runs.available_fen("daifa") == 0
@@ -128,8 +131,9 @@ def test_nothing_is_paid_out_of_what_the_bank_has_to_give_back(daifa_bank: FileB
 @pytest.mark.parametrize(
     "wrong", ["more", "less", "unknown", "twice", "one by one", "refused", "not handed over", "another bank's"]
 )
-def test_a_debit_that_does_not_fit_its_file_stops_the_runs(daifa_bank: FileBank, wrong: str) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_debit_that_does_not_fit_its_file_stops_the_runs(wrong: str) -> None:
+    batch = written(300, 400)
     fen, number, code = -700, batch.number, "daifa"
     if wrong in ("more", "less"):
         fen += -1 if wrong == "more" else 1
@@ -150,8 +154,9 @@ def test_a_debit_that_does_not_fit_its_file_stops_the_runs(daifa_bank: FileBank,
     assert alerts.stopping().exists()
 
 
-def test_a_payout_of_a_whole_file_has_no_debit_of_its_own(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_payout_of_a_whole_file_has_no_debit_of_its_own() -> None:
+    batch = written(300, 400)
     row("daifa", -700, named=batch.number)
     payout = Payout.objects.order_by("pk")[0]
     single = row("daifa", -300, named=payout.out_no)
@@ -162,8 +167,9 @@ def test_a_payout_of_a_whole_file_has_no_debit_of_its_own(daifa_bank: FileBank) 
 
 
 @pytest.mark.parametrize("fen", [299, 301, 700])
-def test_what_comes_back_of_a_file_must_be_what_the_bank_could_not_pay(daifa_bank: FileBank, fen: int) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_what_comes_back_of_a_file_must_be_what_the_bank_could_not_pay(fen: int) -> None:
+    batch = written(300, 400)
     row("daifa", -700, named=batch.number)
     first, second = Payout.objects.order_by("pk")
     told("daifa", first, "failed")
@@ -172,8 +178,9 @@ def test_what_comes_back_of_a_file_must_be_what_the_bank_could_not_pay(daifa_ban
     assert row("daifa", fen, named=first.out_no).kind == "suspense"
 
 
-def test_a_payout_s_money_is_given_back_once(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 300)
+@pytest.mark.usefixtures("daifa")
+def test_a_payout_s_money_is_given_back_once() -> None:
+    batch = written(300, 300)
     row("daifa", -600, named=batch.number)
     first, second = Payout.objects.order_by("pk")
     told("daifa", first, "failed")
@@ -192,11 +199,12 @@ def test_a_payout_s_money_is_given_back_once(daifa_bank: FileBank) -> None:
 
 
 @pytest.mark.parametrize(("days", "stops"), [(2, False), (4, True)])
+@pytest.mark.usefixtures("daifa")
 def test_what_a_bank_keeps_back_is_a_difference_and_stops_the_runs_after_three_days(
-    daifa_bank: FileBank, settings: Any, days: int, stops: bool
+    settings: Any, days: int, stops: bool
 ) -> None:
     settings.PAYMENT_GATEWAYS = []
-    batch = written(daifa_bank, 300, 400)
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     told("daifa", first, "failed")
     told("daifa", second, "succeeded")
@@ -216,9 +224,10 @@ def test_what_a_bank_keeps_back_is_a_difference_and_stops_the_runs_after_three_d
 
 
 @pytest.mark.parametrize("by_people", [False, True])
-def test_the_bank_s_balance_agrees_on_each_day_of_a_whole_file(daifa_bank: FileBank, by_people: bool) -> None:
+@pytest.mark.usefixtures("daifa")
+def test_the_bank_s_balance_agrees_on_each_day_of_a_whole_file(by_people: bool) -> None:
     """Debited the day before yesterday, told of yesterday, given back the rest of today; the sponsor paid in today."""
-    batch = written(daifa_bank, 300, 400)
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     noon = timezone.now().replace(hour=4, minute=0)
     named = {} if by_people else {"named": batch.number}
@@ -239,8 +248,9 @@ def test_the_bank_s_balance_agrees_on_each_day_of_a_whole_file(daifa_bank: FileB
         assert [one.kind for one in wrong.found if one.kind == "balance"] == ["balance"]
 
 
-def test_the_database_takes_one_debit_of_a_file_and_no_file_for_other_rows(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_the_database_takes_one_debit_of_a_file_and_no_file_for_other_rows() -> None:
+    batch = written(300, 400)
     mine = row("daifa", -700, named=batch.number)
     for broken in (
         {"batch": batch, "fen": -1, "kind": "file"},
@@ -257,9 +267,10 @@ def test_the_database_takes_one_debit_of_a_file_and_no_file_for_other_rows(daifa
         StatementRow.objects.filter(pk=mine.pk).update(batch=None)
 
 
-def test_what_is_owed_back_is_told_however_late_the_result_comes(daifa_bank: FileBank, settings: Any) -> None:
+@pytest.mark.usefixtures("daifa")
+def test_what_is_owed_back_is_told_however_late_the_result_comes(settings: Any) -> None:
     settings.PAYMENT_GATEWAYS = []
-    batch = written(daifa_bank, 300, 400)
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     debited = timezone.now() - timedelta(days=9)
     row("daifa", -700, named=batch.number, at=debited)
@@ -274,9 +285,10 @@ def test_what_is_owed_back_is_told_however_late_the_result_comes(daifa_bank: Fil
     assert (found.reconciliation.day, found.unexplained) == (yesterday, False)
 
 
-def test_agreeing_on_a_file_of_many_does_not_ask_for_each_of_them(daifa_bank: FileBank, settings: Any) -> None:
+@pytest.mark.usefixtures("daifa")
+def test_agreeing_on_a_file_of_many_does_not_ask_for_each_of_them(settings: Any) -> None:
     settings.PAYMENT_GATEWAYS = []
-    batch = written(daifa_bank, *[300] * 12)
+    batch = written(*[300] * 12)
     early = timezone.now() - timedelta(days=2)
     for payout in Payout.objects.all():
         told("daifa", payout, "succeeded")

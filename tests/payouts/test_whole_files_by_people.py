@@ -12,7 +12,6 @@ from payouts import alerts, clarifications, fitting, follow, runs, whole_files
 from payouts.models import Batch, Clarification, Payout
 from tests.payouts import money
 from tests.payouts.clarifying import WHY, two
-from tests.payouts.filing import FileBank
 from tests.payouts.whole import publish, read, row, told, written
 from tests.purchases import books
 
@@ -25,8 +24,9 @@ def english() -> Iterator[None]:
         yield
 
 
-def test_two_people_say_which_file_a_row_is_that_names_none(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_two_people_say_which_file_a_row_is_that_names_none() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     stuck, (by, other) = row("daifa", -700), two()
     assert (stuck.kind, whole_files.suggestions(stuck)) == ("suspense", [batch])
@@ -61,8 +61,9 @@ def test_two_people_say_which_file_a_row_is_that_names_none(daifa_bank: FileBank
     publish()
 
 
-def test_what_does_not_fit_any_more_when_the_second_person_agrees_is_refused(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_what_does_not_fit_any_more_when_the_second_person_agrees_is_refused() -> None:
+    batch = written(300, 400)
     stuck, (by, other) = row("daifa", -700), two()
     said = clarifications.propose_file(batch, stuck, why=WHY, by=by)
     row("daifa", -700, named=batch.number)
@@ -72,8 +73,9 @@ def test_what_does_not_fit_any_more_when_the_second_person_agrees_is_refused(dai
     assert books.found() == books.UNEXPLAINED
 
 
-def test_money_that_may_have_left_with_its_file_is_not_owed_again(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_money_that_may_have_left_with_its_file_is_not_owed_again() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     for payout in (first, second):
         told("daifa", payout, "succeeded")
@@ -88,8 +90,9 @@ def test_money_that_may_have_left_with_its_file_is_not_owed_again(daifa_bank: Fi
     books.all_is_well()
 
 
-def test_a_debit_after_people_said_that_money_never_left_takes_people_and_is_owed_back(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_debit_after_people_said_that_money_never_left_takes_people_and_is_owed_back() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     for payout in (first, second):
         told("daifa", payout, "succeeded")
@@ -125,8 +128,9 @@ def arrived(payout: Payout) -> None:
     publish()
 
 
-def test_money_that_failed_and_arrived_with_its_file_all_the_same_counts_as_paid(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_money_that_failed_and_arrived_with_its_file_all_the_same_counts_as_paid() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     with pytest.raises(DomainError, match="Only of a payout that arrived"):
         clarifications.propose(first, None, why=WHY, by=two()[0])
@@ -154,8 +158,9 @@ def test_money_that_failed_and_arrived_with_its_file_all_the_same_counts_as_paid
     books.all_is_well()
 
 
-def test_money_that_was_given_back_did_not_arrive(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_money_that_was_given_back_did_not_arrive() -> None:
+    batch = written(300, 400)
     first, second = Payout.objects.order_by("pk")
     row("daifa", -700, named=batch.number)
     told("daifa", first, "failed")
@@ -167,8 +172,9 @@ def test_money_that_was_given_back_did_not_arrive(daifa_bank: FileBank) -> None:
         clarifications.propose(first, None, why=WHY, by=two()[0])
 
 
-def test_nobody_makes_the_sponsor_s_what_may_be_a_file_s(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400, 500)
+@pytest.mark.usefixtures("daifa")
+def test_nobody_makes_the_sponsor_s_what_may_be_a_file_s() -> None:
+    batch = written(300, 400, 500)
     first, second, third = Payout.objects.order_by("pk")
     by = two()[0]
     early = row("daifa", -900, named=batch.number)
@@ -196,8 +202,9 @@ def test_nobody_makes_the_sponsor_s_what_may_be_a_file_s(daifa_bank: FileBank) -
     assert alerts.stopping().count() == 1  # The bank has given back more than it owed.
 
 
-def test_the_bank_may_give_back_in_parts(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400, 500)
+@pytest.mark.usefixtures("daifa")
+def test_the_bank_may_give_back_in_parts() -> None:
+    batch = written(300, 400, 500)
     row("daifa", -1200, named=batch.number)
     for payout in Payout.objects.all():
         told("daifa", payout, "failed")
@@ -211,8 +218,9 @@ def test_the_bank_may_give_back_in_parts(daifa_bank: FileBank) -> None:
     books.all_is_well()
 
 
-def test_a_refused_file_that_was_debited_is_given_back_by_people(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_refused_file_that_was_debited_is_given_back_by_people() -> None:
+    batch = written(300, 400)
     for payout in Payout.objects.all():
         told("daifa", payout, "failed")
     move(batch, Batch.State.REFUSED, reason="said")
@@ -227,8 +235,9 @@ def test_a_refused_file_that_was_debited_is_given_back_by_people(daifa_bank: Fil
     books.all_is_well()
 
 
-def test_a_file_of_which_people_have_given_single_debits_is_not_debited_as_a_whole(daifa_bank: FileBank) -> None:
-    batch = written(daifa_bank, 300, 400)
+@pytest.mark.usefixtures("daifa")
+def test_a_file_of_which_people_have_given_single_debits_is_not_debited_as_a_whole() -> None:
+    batch = written(300, 400)
     first = Payout.objects.order_by("pk")[0]
     by, other = two()
     clarifications.agree(clarifications.propose(first, row("daifa", -300), why=WHY, by=by), by=other)

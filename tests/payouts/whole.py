@@ -5,9 +5,11 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from payouts import daily, statements, tasks
+from payouts import batches, daily, statements
 from payouts.banks.base import Movement, Page, ReportFile, TransferReport
 from payouts.models import Batch, Payout, StatementRow
+from payouts.runs import run_payouts
+from tests.payouts import money
 from tests.payouts.filing import FileBank
 
 _serials = itertools.count(1)
@@ -28,10 +30,13 @@ def kinds() -> list[tuple[str, int]]:
     return list(rows.values_list("kind", "fen"))
 
 
-def written(bank: FileBank, *amounts: int) -> Batch:
-    """A file of these amounts that was handed over, and of which the bank has said nothing yet."""
-    bank.approved(*amounts)
-    tasks.sweep()
+def written(*amounts: int) -> Batch:
+    """A file of bulk payments of these amounts that was handed over, and of which the bank has said nothing yet."""
+    households = money.households(len(amounts))
+    money.settle(sum(amounts), "daifa")
+    money.owe(dict(zip(households, amounts, strict=True)))
+    run_payouts()
+    batches.send_approved("daifa")
     return Batch.objects.get()
 
 
