@@ -123,9 +123,10 @@ def to_give_back() -> Exists:
 
 
 def kept_back(bank: str) -> QuerySet[Payout]:
-    """Payouts that failed in files which were debited as a whole, where the bank has not given all of that back."""
+    """Payouts that failed, or never left by people's word, in files debited as a whole and not given back."""
     owing = [one.batch_id for one in standings(bank) if one.owed_back_fen]
-    failed = Payout.objects.filter(attempts__batch__in=owing, attempts__state=Attempt.State.FAILED)
+    never = _SAID.filter(kind=Clarification.Kind.NEVER_LEFT).values("payout")
+    failed = Payout.objects.filter(Q(attempts__state=Attempt.State.FAILED) | Q(pk__in=never), attempts__batch__in=owing)
     said = _SAID.filter(kind__in=[Clarification.Kind.FILE, Clarification.Kind.ARRIVED], payout=OuterRef("pk"))
     back = StatementRow.objects.filter(kind=StatementRow.Kind.FILE, payout=OuterRef("pk"))
     return failed.filter(~Exists(back), ~Exists(said), bank=bank).order_by("completed_at", "pk")

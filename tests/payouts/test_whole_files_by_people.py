@@ -112,6 +112,7 @@ def test_a_debit_after_people_said_that_money_never_left_takes_people_and_is_owe
     books.all_is_well()
     # It had arrived after all: nothing is owed by anybody.
     first.refresh_from_db()
+    assert fitting.kept_back() == [first]
     clarifications.agree(clarifications.propose(first, None, why=WHY, by=by), by=other)
     arrived(first)
 
