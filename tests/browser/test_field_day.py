@@ -169,26 +169,26 @@ def test_everything_sent_again_from_two_tabs_at_once_is_there_once(phone: Phone,
     phone.counts(3, 0, 3)
     before = numbers_on_server()
 
-    # As if the phone had heard none of the answers: all of it goes once more, from two tabs, without their lock.
-    phone.page.evaluate(RESTORE, [queue, photos])
-    assert [row["state"] for row in phone.stored("queue")] == ["waiting"] * len(queue)
+    # As if the phone had heard none of the answers: all of it goes once more, from two tabs, without their lock. A tab
+    # that has not quite ended its first round sends at once, so all is ready before the records are there again.
     held: list[Route] = []
 
     def hold(route: Route) -> None:
         """Neither tab's household goes before both are on their way."""
         held.append(route)
-        if len(held) == 2:
-            for waiting in held:
+        if len(held) >= 2:
+            for waiting in held if len(held) == 2 else [route]:
                 waiting.continue_()
 
     for page in (phone.page, second):
         page.route("**/api/v1/households", hold)
         page.evaluate("Object.defineProperty(navigator, 'locks', { value: undefined })")
+    phone.page.evaluate(RESTORE, [queue, photos])
     for page in (phone.page, second):
         page.evaluate("dispatchEvent(new Event('online'))")
     wait_for(lambda: {row["state"] for row in phone.stored("queue")} == {"done"}, seconds=30)
     phone.counts(3, 0, 3)
-    assert len(held) == 2
+    assert len(held) >= 2
     arrived(pictures)
     assert numbers_on_server() == before
     nothing_personal(phone, person)

@@ -13,6 +13,7 @@ from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
 from carbonsink.settings import tiles_origin
 from tests import factories
+from tests.plans import steps
 from tests.trees import crowd
 from tests.trees.conftest import signed_in
 from tests.trees.registry import Page
@@ -84,17 +85,9 @@ class TestTheQueue:
         with CaptureQueriesContext(connection) as queries:
             assert len(Queue(reviewer).trees(1, after=first)) == 1
         (asked,) = (query["sql"] for query in queries if "LATERAL" in query["sql"])
-        with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + asked)
-            (plan,) = cursor.fetchone()
-        read = [step for step in steps(plan[0]["Plan"]) if step.get("Relation Name") == "trees_tree"]
+        read = [step for step in steps(asked) if step.get("Relation Name") == "trees_tree"]
         assert {step["Index Name"] for step in read} == {"trees_tree_queue"}
         assert sum(step["Actual Rows"] * step["Actual Loops"] for step in read) < 50
-
-
-def steps(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """A plan's step and all below it."""
-    return [plan, *(step for below in plan.get("Plans", []) for step in steps(below))]
 
 
 def test_map_tiles_widen_the_security_policy_by_their_own_origin_alone() -> None:
