@@ -178,10 +178,18 @@ class Stage:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait(PATIENCE)
+        self.children.remove(child)
 
     def ended(self, child: Popen[bytes]) -> None:
         """Waits until it has done its work; it must have gone well."""
         assert child.wait(PATIENCE) == 0, (self.directory / "programs.log").read_text()[-3000:]
+
+    def all_run(self) -> bool:
+        """Whether every program that was started here, and not killed, still runs: nobody restarts them. What they
+        said, if one does not."""
+        ended = [child.args for child in self.children if child.poll() is not None]
+        assert ended == [], f"{ended} ended:\n{(self.directory / 'programs.log').read_text()[-3000:]}"
+        return True
 
     # The end.
 
@@ -225,6 +233,7 @@ class Stage:
                 self.wait_until(self.all_arrived, 15)
                 break
             self.clock.pass_time(LONG_ENOUGH)
+        self.all_run()
         self.close()
         self.settle()
 

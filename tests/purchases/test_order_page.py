@@ -100,11 +100,13 @@ def test_a_transfer_is_told_exactly_what_to_write_and_until_when() -> None:
     ],
 )
 def test_who_comes_back_is_told_honestly_how_it_stands(
-    gateways: type[Paper], seconds: int, says: str, every: str
+    gateways: type[Paper], seconds: int, says: str, every: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factories.market(2)
     order = order_world.opened("h5")
-    since = int(timezone.now().timestamp()) - seconds
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    since = int(now.timestamp()) - seconds
     text = page(order, f"?back=1&since={since}", PHONE)
     assert says in text
     assert looks_again_every(text) == every

@@ -17,11 +17,13 @@ def redis_flushed_five_times(stage: Stage) -> None:
 
 
 def redis_killed_and_restarted_five_times(stage: Stage) -> None:
-    """Workers and beat lose their broker, and whatever lay in it."""
+    """Workers and beat lose their broker, and whatever lay in it; and once more at any moment while they come back."""
 
     def kill() -> None:
-        stage.redis.kill()
-        stage.redis.start()
+        for moment in (0, stage.chance.uniform(0, 3)):
+            stage.tick.wait(moment)
+            stage.redis.kill()
+            stage.redis.start()
 
     _in_mid_run(stage, kill)
 
@@ -55,8 +57,8 @@ def _in_mid_run(stage: Stage, damage: Callable[[], None], times: int = TIMES) ->
     stage.beat()
     done = []
     for step in range(times):
-        wanted = (step + 1) * PAYOUTS // (times + 2) + stage.chance.randint(0, 4)
-        stage.wait_until(lambda wanted=wanted: len(stage.gate.transfers) >= wanted)
+        wanted = (step + 1) * PAYOUTS // (times + 3) + stage.chance.randint(0, 4)
+        stage.wait_until(lambda wanted=wanted: stage.all_run() and len(stage.gate.transfers) >= wanted)
         damage()
         done.append(len(stage.gate.transfers))
     stage.facts["transfers asked for at each damage"] = done
