@@ -1,6 +1,7 @@
-"""Keys from PEM files, read once for each path."""
+"""Keys from PEM files, read once for each file; a link that leads to another file since is another key."""
 
 import functools
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,12 +22,12 @@ def _public(path: str) -> Any:
 
 def private_key(path: str, kind: type[K]) -> K:
     """The private key of a kind (RSAPrivateKey, Ed25519PrivateKey) in a file. TypeError for a key of another kind."""
-    return _of_kind(_private(path), kind, path)
+    return _of_kind(_private(os.path.realpath(path)), kind, path)
 
 
 def public_key(path: str, kind: type[K]) -> K:
     """The public key of a kind in a file. TypeError for a key of another kind."""
-    return _of_kind(_public(path), kind, path)
+    return _of_kind(_public(os.path.realpath(path)), kind, path)
 
 
 def _of_kind(key: Any, kind: type[K], path: str) -> K:

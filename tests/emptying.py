@@ -4,23 +4,37 @@ Django truncates every table, whether it has rows or not, and then has each cont
 anew. Here only tables with rows are emptied, and what stands in a flushed database is kept while it is unchanged.
 """
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test import TransactionTestCase
+from psycopg.errors import DeadlockDetected
 
 _flush = TransactionTestCase._fixture_teardown
 # What stands in a flushed database: the tables that have rows, with the digest of these.
 _standing: dict[str, str] = {}
+# A request that a page has left behind may hold one table and want another that is locked here already.
+TRIES = 5
 
 
 def empty(test: TransactionTestCase) -> None:
     """Leaves the database as Django's flush does. The first time, and when a test has changed what stands in a flushed
     database, it is Django's flush."""
-    if not _standing or not _emptied():
+    if not _standing or not _emptied_at_last():
         _flush(test)
         with connection.cursor() as cursor:
             _standing.clear()
             _standing.update({table: _digest(cursor, table) for table in _with_rows(cursor, _tables())})
+
+
+def _emptied_at_last() -> bool:
+    """`_emptied`, once more when it was the one that a deadlock ended: whoever was in the way goes on and ends."""
+    for _ in range(TRIES - 1):
+        try:
+            return _emptied()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    return _emptied()
 
 
 def _emptied() -> bool:

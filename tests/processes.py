@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["carbonsink.standins.__main__"])
+FORKS.set_forkserver_preload(["carbonsink.standins.__main__", "encodings.idna", "httpcore"])
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:

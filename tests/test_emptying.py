@@ -1,5 +1,6 @@
 """The database is left by a test with real transactions as Django's own flush leaves it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from django.test import TransactionTestCase
 from carbonsink.accounts import roles
 from carbonsink.ledger.models import Line
 from tests import emptying, factories
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,3 +93,26 @@ def test_nothing_comes_in_of_whoever_still_writes(flushed: dict[str, list[Any]])
     emptying.empty(TransactionTestCase())
     assert everything().keys() == flushed.keys()
     assert not Group.objects.filter(name="late").exists()
+
+
+def test_whoever_still_reads_one_table_after_the_other_is_let_through(flushed: dict[str, list[Any]]) -> None:
+    tables = emptying._tables()
+    parameters = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    factories.divisions()
+
+    def waits() -> bool:
+        with psycopg.connect(**parameters) as third:
+            return third.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone() is not None
+
+    def read_the_first() -> None:
+        wait_for(waits)
+        other.execute(f'SELECT 1 FROM "{tables[0]}" LIMIT 1')
+        other.commit()
+
+    with psycopg.connect(**parameters) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SET deadlock_timeout = '1min'")  # So that it is not the one that is ended.
+        other.execute(f'SELECT 1 FROM "{tables[-1]}" LIMIT 1')
+        reading = pool.submit(read_the_first)
+        emptying.empty(TransactionTestCase())
+        reading.result()
+    assert everything() == flushed

@@ -9,6 +9,7 @@ import secrets
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -115,8 +116,13 @@ def settings_for(
     }
 
 
+def _private_key(path: Path) -> Any:
+    """A key that was made here: that its numbers are a key's is not checked, which would take most of a start."""
+    return serialization.load_pem_private_key(path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True)
+
+
 def load_rsa_private(path: Path) -> rsa.RSAPrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    key = _private_key(path)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError(f"{path} holds no RSA private key.")
     return key
@@ -130,7 +136,7 @@ def load_rsa_public(path: Path) -> rsa.RSAPublicKey:
 
 
 def load_ed25519_private(path: Path) -> ed25519.Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    key = _private_key(path)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise TypeError(f"{path} holds no Ed25519 private key.")
     return key
@@ -166,7 +172,7 @@ def _keep_pair(private_path: Path, public_path: Path, make: Callable[[], Private
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         _write_once(private_path, pem)
-    private_key = serialization.load_pem_private_key(private_path.read_bytes(), password=None)
+    private_key = _private_key(private_path)
     public_pem = private_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )

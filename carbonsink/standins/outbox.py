@@ -4,6 +4,7 @@ Each event has one id and one body; it is sent again after the gateway's own pau
 How a message is signed, what is sent before the first one, and which answer is a yes, is the gateway's.
 """
 
+import functools
 import sqlite3
 import threading
 import time
@@ -86,12 +87,16 @@ class Notifier:
 
     def __init__(self, store: Store, manner: Manner, faults: FaultBoard, scale: float) -> None:
         self._store, self._manner, self._faults, self._scale = store, manner, faults, scale
-        # No connection is kept: the merchant's server would keep a thread for it.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False, limits=limits)
         self._bell = threading.Condition()
         self._in_flight: set[str] = set()
         self._stopping = False
+
+    @functools.cached_property
+    def _client(self) -> httpx.Client:
+        """Made when there is something to send, since that loads all certificates. No connection is kept: the
+        merchant's server would keep a thread for it."""
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(timeout=ANSWER_SECONDS, trust_env=False, limits=limits)
 
     def start(self) -> None:
         for _ in range(THREADS):

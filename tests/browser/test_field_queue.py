@@ -98,7 +98,6 @@ def test_one_bad_record_does_not_stop_the_others_and_is_put_right(phone: Phone, 
 
 def test_records_over_which_the_server_stumbles_do_not_keep_the_others_waiting(phone: Phone, officer: User) -> None:
     household = factories.household(officer)
-    phone.no_background_sync()
     phone.begin(officer)
     phone.open(f"#/household/{household.public_id}/tree")
     phone.offline()
@@ -127,7 +126,6 @@ def test_records_over_which_the_server_stumbles_do_not_keep_the_others_waiting(p
 
 def test_an_edit_after_a_lost_answer_shows_both_versions_and_goes_as_a_correction(phone: Phone, officer: User) -> None:
     household = factories.household(officer)
-    phone.no_background_sync()
     phone.begin(officer)
     lost = re.compile(r"/api/v1/trees$")
 
@@ -166,7 +164,6 @@ def test_of_two_corrections_the_officer_sees_both_and_chooses(
 ) -> None:
     tree = factories.tree(factories.household(officer))
     review.reject_tree(tree, reviewer=factories.user(REVIEWER), reason=Review.Reason.WRONG_SIZE, note="")
-    phone.no_background_sync()
     phone.begin(officer)
     phone.offline()
     phone.open(f"#/tree/{tree.number}/correct")

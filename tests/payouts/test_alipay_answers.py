@@ -13,12 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.utils import timezone
 
 from carbonsink.standins import keys
 from payouts.banks.alipay.bank import AlipayTransfers
 from payouts.banks.base import BankError, Instruction, Transfer
+from tests.keys import private_key
 from tests.standins.cards import LOG, QUERY, TRANSFER, number
 
 OUT_NO = "a" * 32
@@ -30,7 +30,7 @@ class Liar:
     """Answers each method as it is told to, and keeps what it was asked."""
 
     def __init__(self, folder: Path) -> None:
-        key = load_pem_private_key((folder / keys.ALIPAY_KEY).read_bytes(), None)
+        key = private_key(folder / keys.ALIPAY_KEY)
         assert isinstance(key, RSAPrivateKey)
         self.key, self.certificate = key, number(str(folder / keys.ALIPAY_CERT))
         self.answers: dict[str, Callable[[str], bytes]] = {}

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.test import Client
 
 from purchases.models import Payment
+from tests.keys import private_key
 
 PATH = "/payments/wechatpay/notifications"
 
@@ -28,7 +28,7 @@ class Wechat:
         self.serial = keys["WECHATPAY_PUBLIC_KEY_ID"]
         self.apiv3 = Path(keys["WECHATPAY_APIV3_KEY_FILE"]).read_bytes()
         folder = Path(keys["WECHATPAY_PUBLIC_KEY_FILE"]).parent
-        key = load_pem_private_key((folder / "wechatpay.key.pem").read_bytes(), None)
+        key = private_key(folder / "wechatpay.key.pem")
         assert isinstance(key, RSAPrivateKey)
         self.key = key
 
@@ -98,7 +98,7 @@ class Alipay:
     def __init__(self, keys: dict[str, str]) -> None:
         self.app_id, self.seller_id = keys["ALIPAY_APP_ID"], keys["ALIPAY_SELLER_ID"]
         folder = Path(keys["ALIPAY_PUBLIC_KEY_FILE"]).parent
-        key = load_pem_private_key((folder / "alipay.key.pem").read_bytes(), None)
+        key = private_key(folder / "alipay.key.pem")
         assert isinstance(key, RSAPrivateKey)
         self.key = key
 

@@ -17,7 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from tests.keys import private_key
+
+# Loaded once: it takes longer than a call.
+CERTIFICATES = httpx.create_ssl_context(trust_env=False)
 
 
 class Client:
@@ -25,7 +30,7 @@ class Client:
 
     def __init__(self, url: str, settings: dict[str, str]) -> None:
         self.url, self.settings = url, settings
-        self.http = httpx.Client(trust_env=False, timeout=10)
+        self.http = httpx.Client(trust_env=False, timeout=10, verify=CERTIFICATES)
 
     def control(self, method: str, path: str, body: Any = None, ok: bool = True) -> Any:
         answer = self.http.request(method, f"{self.url}/control/{path}", json=body)
@@ -42,7 +47,7 @@ class WechatClient(Client):
         raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
         at, nonce = str(int(overrides.get("at", time.time()))), secrets.token_hex(16)
         message = f"{method}\n{target}\n{at}\n{nonce}\n".encode() + raw + b"\n"
-        key = load_pem_private_key(Path(self.settings["WECHATPAY_MERCHANT_KEY_FILE"]).read_bytes(), None)
+        key = private_key(self.settings["WECHATPAY_MERCHANT_KEY_FILE"])
         assert isinstance(key, RSAPrivateKey)
         signature = base64.b64encode(key.sign(message, PKCS1v15(), SHA256())).decode()
         mchid = overrides.get("mchid", self.settings["WECHATPAY_MCHID"])
@@ -119,7 +124,7 @@ class AlipayClient(Client):
             "biz_content": json.dumps(content, ensure_ascii=False),
         } | changes
         message = "&".join(f"{name}={asked[name]}" for name in sorted(asked) if asked[name] and name != "sign")
-        key = load_pem_private_key(Path(self.settings["ALIPAY_APP_KEY_FILE"]).read_bytes(), None)
+        key = private_key(self.settings["ALIPAY_APP_KEY_FILE"])
         assert isinstance(key, RSAPrivateKey)
         return {"sign": base64.b64encode(key.sign(message.encode(), PKCS1v15(), SHA256())).decode()} | asked
 
@@ -158,7 +163,7 @@ class BankClient(Client):
         raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
         at, nonce = str(int(overrides.get("at", time.time()))), overrides.get("nonce", secrets.token_hex(16))
         message = f"{method}\n{target}\n{at}\n{nonce}\n{hashlib.sha256(raw).hexdigest()}\n"
-        key = load_pem_private_key(Path(self.settings["STANDIN_BANK_CLIENT_KEY_FILE"]).read_bytes(), None)
+        key = private_key(self.settings["STANDIN_BANK_CLIENT_KEY_FILE"])
         assert isinstance(key, Ed25519PrivateKey)
         headers = {
             "X-Bank-Client": overrides.get("client", self.settings["STANDIN_BANK_CLIENT_ID"]),

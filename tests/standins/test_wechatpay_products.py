@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from tests.keys import private_key
 from tests.standins.clients import WechatClient
 
 NOBODY = "http://127.0.0.1:9/nobody"
@@ -26,7 +26,7 @@ def terms(wechat: WechatClient, **more: Any) -> dict[str, Any]:
 
 
 def bridge(wechat: WechatClient, prepay_id: str, at: float = 0, **changes: str) -> dict[str, str]:
-    key = load_pem_private_key(Path(wechat.settings["WECHATPAY_MERCHANT_KEY_FILE"]).read_bytes(), None)
+    key = private_key(wechat.settings["WECHATPAY_MERCHANT_KEY_FILE"])
     assert isinstance(key, RSAPrivateKey)
     lines = [wechat.settings["WECHATPAY_APPID"], str(int(time.time() + at)), "n0nce", f"prepay_id={prepay_id}"]
     message = "".join(f"{line}\n" for line in lines).encode()

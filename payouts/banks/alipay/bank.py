@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from django.conf import settings
 from django.utils import timezone
 
-from carbonsink import money, pem
+from carbonsink import money, outside, pem
 from payouts.banks.alipay import account_log, certificates
 from payouts.banks.alipay.codes import ACCOUNTS_FAULTS, AGAIN, REFUSALS
 from payouts.banks.base import BankError, Instruction, Movement, Page, TransferReport
@@ -216,8 +216,8 @@ def _refusal(answer: dict[str, Any]) -> tuple[str, str]:
 def _post(url: str, content: str) -> bytes:
     headers = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8"}
     try:
-        with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
-            answer = client.post(url, content=content.encode(), headers=headers)
+        timeout = settings.OUTSIDE_TIMEOUT_SECONDS
+        answer = outside.client().post(url, content=content.encode(), headers=headers, timeout=timeout)
     except httpx.ConnectError as error:
         raise BankError("unsent", "NO_CONNECTION") from error
     except httpx.HTTPError as error:

@@ -1,7 +1,6 @@
 """The stand-in bank of the demo and the tests: signed JSON over HTTP (the protocol is in carbonsink.standins.bank)."""
 
 import base64
-import functools
 import hashlib
 import json
 import re
@@ -16,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 
-from carbonsink import pem
+from carbonsink import outside, pem
 from payouts.banks.base import BankError, Instruction, Movement, Page, TransferReport
 
 # Answers after which the bank has for sure done nothing with the number, and will not. A replay is none of them: it
@@ -46,13 +45,6 @@ def answer_message(status: int, timestamp: str, nonce: str, body: bytes) -> byte
 def _text(value: Any) -> str:
     """A statement's text as it can be stored: strangers write into it, and it may hold anything."""
     return _UNFIT.sub(" ", str(value or ""))
-
-
-@functools.cache
-def _client() -> httpx.Client:
-    """One for the process, since making one loads all certificates. It keeps no connection open: one that the bank
-    closes at that moment would leave us in doubt about a request that never got there."""
-    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class StandinBank:
@@ -154,7 +146,7 @@ class StandinBank:
         }
         try:
             url, patience = settings.STANDIN_BANK_URL + path, settings.OUTSIDE_TIMEOUT_SECONDS
-            answer = _client().request(method, url, content=body, headers=headers, timeout=patience)
+            answer = outside.client().request(method, url, content=body, headers=headers, timeout=patience)
         except httpx.ConnectError as error:
             raise BankError("unsent", "NO_CONNECTION") from error
         except httpx.HTTPError as error:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from django.conf import settings
 from django.utils import timezone
 
-from carbonsink import money, pem
+from carbonsink import money, outside, pem
 from purchases.gateways.alipay import bills, signing
 from purchases.gateways.base import (
     Checkout,
@@ -222,8 +222,8 @@ def _report(found: Mapping[str, Any], *, paid_at: str | None) -> PaymentReport:
 
 def _send(method: str, url: str, content: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
     try:
-        with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
-            answer = client.request(method, url, content=content, headers=headers)
+        timeout = settings.OUTSIDE_TIMEOUT_SECONDS
+        answer = outside.client().request(method, url, content=content, headers=headers, timeout=timeout)
     except httpx.ConnectError as error:
         raise GatewayError("unknown", "NO_CONNECTION", str(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from django.conf import settings
 from django.utils import timezone
 
-from carbonsink import pem
+from carbonsink import outside, pem
 from purchases.gateways.base import (
     Checkout,
     DayBill,
@@ -222,8 +222,13 @@ class WechatPay:
             ),
         }
         try:
-            with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
-                answer = client.request(method, settings.WECHATPAY_BASE_URL + path, content=body, headers=headers)
+            answer = outside.client().request(
+                method,
+                settings.WECHATPAY_BASE_URL + path,
+                content=body,
+                headers=headers,
+                timeout=settings.OUTSIDE_TIMEOUT_SECONDS,
+            )
         except httpx.ConnectError as error:
             raise GatewayError("unknown", "NO_CONNECTION", str(error)) from error
         except httpx.HTTPError as error:

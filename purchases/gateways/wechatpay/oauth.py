@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx
 from django.conf import settings
 
+from carbonsink import outside
 from purchases.gateways.base import GatewayError
 
 
@@ -35,8 +36,8 @@ def exchange(code: str) -> str:
         "grant_type": "authorization_code",
     }
     try:
-        with httpx.Client(timeout=settings.OUTSIDE_TIMEOUT_SECONDS, trust_env=False) as client:
-            answer = client.get(f"{settings.WECHAT_API_BASE_URL}/sns/oauth2/access_token", params=asked)
+        address = f"{settings.WECHAT_API_BASE_URL}/sns/oauth2/access_token"
+        answer = outside.client().get(address, params=asked, timeout=settings.OUTSIDE_TIMEOUT_SECONDS)
         found = json.loads(answer.content) if answer.status_code == 200 else None
     except httpx.HTTPError as error:  # Its text would name the address, and with it the secret.
         raise GatewayError("unknown", "NO_ANSWER", type(error).__name__) from None
