@@ -1,9 +1,12 @@
 """What all tests share: the worlds come from tests/factories.py, the outside parts are real processes."""
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,8 +16,9 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import TransactionTestCase
 
 from carbonsink.standins import keys
-from tests import emptying
+from tests import emptying, template
 from tests.processes import Fork, Process
+from tests.servers import HERE
 from tests.standins.clients import BankClient, WechatClient
 
 NO_TRUNCATE = [
@@ -25,6 +29,16 @@ NO_TRUNCATE = [
     "ledger_settlement",
     "purchases_notification",
 ]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Each worker's database is a copy of one that is migrated once for all, where the server is our own."""
+    if url := os.environ.get("TEMPLATES_AT"):
+        with (HERE / "template.lock").open("w") as lock, psycopg.connect(url, autocommit=True) as connection:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            name = template.ensure(connection, url, dict(os.environ))
+        connections["default"].settings_dict["TEST"]["TEMPLATE"] = name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,6 +26,8 @@ if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
     except embedded.EmbeddedError as error:
         pytest.exit(str(error), returncode=1)
     os.environ.update(_started.environment)
+    # Only in a server of our own may there be more databases than Django's tests make anyway.
+    os.environ["TEMPLATES_AT"] = os.environ["DATABASE_URL"]
 
 # Each worker has a Redis database of its own, as it has one of PostgreSQL.
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from carbonsink.standins import keys
 from tests.chaos.gate import Gate
 from tests.chaos.names import ROOMS
-from tests.chaos.servers import Database, Migrate, Redis
+from tests.chaos.servers import Database, Redis
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
@@ -76,7 +76,7 @@ def stage(directory: Path, seed: int) -> Iterator["Stage"]:
         os.environ.update(
             PYTHONPATH=str(CLOCKWORK), CHAOS_CLOCK=str(clock_files["platform"]), CHAOS_CLOCK_OF="platform"
         )
-        database.copy_template(Migrate(dict(os.environ)))
+        database.copy_template()
         os.environ["DATABASE_URL"] = database.url
         _set_up_django()
         from tests.chaos.stage import Clock, Outside, Stage

@@ -1,10 +1,8 @@
 """PostgreSQL and Redis of one play, which may be killed and come back under the same address."""
 
-import hashlib
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from psycopg import sql
 
 from carbonsink import embedded
 from carbonsink.embedded import binaries, children, postgresql, server
-from tests.processes import ROOT, wait_for
+from tests.processes import wait_for
+from tests.template import ensure
 
 PATIENCE = 90
 
@@ -36,18 +35,11 @@ class Database:
         """The address of the play's database."""
         return f"{self._server.url.rpartition('/')[0]}/{self.name}"
 
-    def copy_template(self, migrate: "Migrate") -> None:
-        """Makes the play's database from the template, which is migrated once for each set of migrations."""
-        template = f"template_{_fingerprint()}"
+    def copy_template(self) -> None:
+        """Makes the play's database from the template."""
         with self._connect("postgres") as connection:
-            names = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-            for old in sorted(name for name in names if name.startswith(("play", "template_")) and name != template):
-                connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(old)))
-            if template not in names:
-                connection.execute('CREATE DATABASE "unfinished"' if "unfinished" not in names else "SELECT 1")
-                self.name = "unfinished"
-                migrate(self.url)
-                connection.execute(sql.SQL("ALTER DATABASE unfinished RENAME TO {}").format(sql.Identifier(template)))
+            template = ensure(connection, self.url, dict(os.environ))
+            connection.execute("DROP DATABASE IF EXISTS play (FORCE)")
             connection.execute(sql.SQL("CREATE DATABASE play TEMPLATE {}").format(sql.Identifier(template)))
         self.name = "play"
 
@@ -91,17 +83,6 @@ class Database:
 
     def stop(self) -> None:
         self._servers.stop()
-
-
-class Migrate:
-    """Runs the migrations on a database, as a process of its own."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = environment
-
-    def __call__(self, url: str) -> None:
-        command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-        subprocess.run(command, cwd=ROOT, env=self._environment | {"DATABASE_URL": url}, check=True)
 
 
 class Redis:
@@ -150,12 +131,3 @@ class Redis:
 
     def stop(self) -> None:
         children.stop(self._child, ((signal.SIGTERM, 10.0),))
-
-
-def _fingerprint() -> str:
-    # Only where ours are: in hidden folders other plays make and remove files meanwhile.
-    apps = (ROOT / name for name in ("carbonsink", "trees", "purchases", "payouts"))
-    digest = hashlib.sha256()
-    for file in sorted(file for app in apps for file in app.glob("**/migrations/*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
