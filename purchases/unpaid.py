@@ -32,17 +32,17 @@ _UNCHECKED = f"""
      WHERE {_IS_UNPAID} AND NOT {_CHECKED}"""
 
 
-def _of_buyers(condition: str) -> str:
+def _of_buyers(which: str, checked: str) -> str:
     """The sum over the unpaid orders of some buyers `b`, by way of all their orders. When a sale opens the planner does
     not know yet how many are unpaid, and would read all of those for each new order; OFFSET 0 keeps it from that."""
     return f"""
-        {_SUM} FROM (SELECT * FROM purchases_buyer b WHERE {condition} OFFSET 0) b {_ORGANISATION}
+        {_SUM} FROM (SELECT * FROM purchases_buyer b WHERE {which} OFFSET 0) b {_ORGANISATION}
           CROSS JOIN LATERAL (SELECT quantity, state FROM purchases_order WHERE buyer_id = b.id OFFSET 0) o
-         WHERE {_IS_UNPAID} AND """  # noqa: S608
+         WHERE {_IS_UNPAID} AND {checked}"""  # noqa: S608
 
 
-_OF_CONTACT = f"{_of_buyers('b.contact_digest = ANY(%s)')} NOT {_CHECKED}"
-_OF_ORGANISATION = f"{_of_buyers('b.organisation_id = %s')} {_CHECKED}"
+_OF_CONTACT = _of_buyers("b.contact_digest = ANY(%s)", f"NOT {_CHECKED}")
+_OF_ORGANISATION = _of_buyers("b.organisation_id = %s", _CHECKED)
 
 
 @dataclass

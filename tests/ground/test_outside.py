@@ -25,10 +25,11 @@ def test_it_keeps_no_cookie_no_connection_and_heeds_no_proxy(monkeypatch: pytest
         def log_message(self, *args: object) -> None:
             return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    made = outside.client.__wrapped__()  # Now, and not when somebody asked for it before.
+    with made, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever).start()
         for _ in range(2):
-            answer = outside.client().get(f"http://127.0.0.1:{server.server_port}/", timeout=10)
+            answer = made.get(f"http://127.0.0.1:{server.server_port}/", timeout=10)
             assert answer.headers["set-cookie"].startswith("who=we")
         server.shutdown()
     assert [cookie for cookie, _port in asked] == [None, None]

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.utils import timezone
 
+from carbonsink import pem
 from carbonsink.standins import keys
 from payouts.banks.alipay.bank import AlipayTransfers
 from payouts.banks.base import BankError, Instruction, Transfer
-from tests.keys import private_key
 from tests.standins.cards import LOG, QUERY, TRANSFER, number
 
 OUT_NO = "a" * 32
@@ -30,8 +30,7 @@ class Liar:
     """Answers each method as it is told to, and keeps what it was asked."""
 
     def __init__(self, folder: Path) -> None:
-        key = private_key(folder / keys.ALIPAY_KEY)
-        assert isinstance(key, RSAPrivateKey)
+        key = pem.private_key(folder / keys.ALIPAY_KEY, RSAPrivateKey)
         self.key, self.certificate = key, number(str(folder / keys.ALIPAY_CERT))
         self.answers: dict[str, Callable[[str], bytes]] = {}
         self.asked: list[tuple[str, dict[str, str], dict[str, Any]]] = []

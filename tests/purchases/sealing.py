@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.test import Client
 
+from carbonsink import pem
 from purchases.models import Payment
-from tests.keys import private_key
 
 PATH = "/payments/wechatpay/notifications"
 
@@ -28,8 +28,7 @@ class Wechat:
         self.serial = keys["WECHATPAY_PUBLIC_KEY_ID"]
         self.apiv3 = Path(keys["WECHATPAY_APIV3_KEY_FILE"]).read_bytes()
         folder = Path(keys["WECHATPAY_PUBLIC_KEY_FILE"]).parent
-        key = private_key(folder / "wechatpay.key.pem")
-        assert isinstance(key, RSAPrivateKey)
+        key = pem.private_key(folder / "wechatpay.key.pem", RSAPrivateKey)
         self.key = key
 
     def trade(self, payment: Payment, **changes: Any) -> dict[str, Any]:
@@ -98,8 +97,7 @@ class Alipay:
     def __init__(self, keys: dict[str, str]) -> None:
         self.app_id, self.seller_id = keys["ALIPAY_APP_ID"], keys["ALIPAY_SELLER_ID"]
         folder = Path(keys["ALIPAY_PUBLIC_KEY_FILE"]).parent
-        key = private_key(folder / "alipay.key.pem")
-        assert isinstance(key, RSAPrivateKey)
+        key = pem.private_key(folder / "alipay.key.pem", RSAPrivateKey)
         self.key = key
 
     def told(self, payment: Payment, **changes: str) -> dict[str, str]:

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from carbonsink import pem
 from carbonsink.standins.store import CHINA
-from tests.keys import private_key
 from tests.standins.clients import Client
 
 TRANSFER, QUERY, LOG = (
@@ -50,8 +50,7 @@ class CardClient(Client):
             "biz_content": json.dumps(content, ensure_ascii=False),
         } | changes
         message = "&".join(f"{name}={asked[name]}" for name in sorted(asked) if asked[name] and name != "sign")
-        key = private_key(self.settings["ALIPAY_TRANSFER_APP_KEY_FILE"])
-        assert isinstance(key, RSAPrivateKey)
+        key = pem.private_key(self.settings["ALIPAY_TRANSFER_APP_KEY_FILE"], RSAPrivateKey)
         return {"sign": base64.b64encode(key.sign(message.encode(), PKCS1v15(), SHA256())).decode()} | asked
 
     def call(self, method: str, content: Any, **changes: str) -> dict[str, Any]:

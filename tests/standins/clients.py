@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from tests.keys import private_key
+from carbonsink import pem
 
 # Loaded once: it takes longer than a call.
 CERTIFICATES = httpx.create_ssl_context(trust_env=False)
@@ -47,8 +47,7 @@ class WechatClient(Client):
         raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
         at, nonce = str(int(overrides.get("at", time.time()))), secrets.token_hex(16)
         message = f"{method}\n{target}\n{at}\n{nonce}\n".encode() + raw + b"\n"
-        key = private_key(self.settings["WECHATPAY_MERCHANT_KEY_FILE"])
-        assert isinstance(key, RSAPrivateKey)
+        key = pem.private_key(self.settings["WECHATPAY_MERCHANT_KEY_FILE"], RSAPrivateKey)
         signature = base64.b64encode(key.sign(message, PKCS1v15(), SHA256())).decode()
         mchid = overrides.get("mchid", self.settings["WECHATPAY_MCHID"])
         serial = overrides.get("serial", self.settings["WECHATPAY_MERCHANT_SERIAL"])
@@ -124,8 +123,7 @@ class AlipayClient(Client):
             "biz_content": json.dumps(content, ensure_ascii=False),
         } | changes
         message = "&".join(f"{name}={asked[name]}" for name in sorted(asked) if asked[name] and name != "sign")
-        key = private_key(self.settings["ALIPAY_APP_KEY_FILE"])
-        assert isinstance(key, RSAPrivateKey)
+        key = pem.private_key(self.settings["ALIPAY_APP_KEY_FILE"], RSAPrivateKey)
         return {"sign": base64.b64encode(key.sign(message.encode(), PKCS1v15(), SHA256())).decode()} | asked
 
     def call(self, method: str, content: Any, **changes: str) -> dict[str, Any]:
@@ -163,8 +161,7 @@ class BankClient(Client):
         raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
         at, nonce = str(int(overrides.get("at", time.time()))), overrides.get("nonce", secrets.token_hex(16))
         message = f"{method}\n{target}\n{at}\n{nonce}\n{hashlib.sha256(raw).hexdigest()}\n"
-        key = private_key(self.settings["STANDIN_BANK_CLIENT_KEY_FILE"])
-        assert isinstance(key, Ed25519PrivateKey)
+        key = pem.private_key(self.settings["STANDIN_BANK_CLIENT_KEY_FILE"], Ed25519PrivateKey)
         headers = {
             "X-Bank-Client": overrides.get("client", self.settings["STANDIN_BANK_CLIENT_ID"]),
             "X-Bank-Timestamp": at,

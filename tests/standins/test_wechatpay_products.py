@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.keys import private_key
+from carbonsink import pem
 from tests.standins.clients import WechatClient
 
 NOBODY = "http://127.0.0.1:9/nobody"
@@ -26,8 +26,7 @@ def terms(wechat: WechatClient, **more: Any) -> dict[str, Any]:
 
 
 def bridge(wechat: WechatClient, prepay_id: str, at: float = 0, **changes: str) -> dict[str, str]:
-    key = private_key(wechat.settings["WECHATPAY_MERCHANT_KEY_FILE"])
-    assert isinstance(key, RSAPrivateKey)
+    key = pem.private_key(wechat.settings["WECHATPAY_MERCHANT_KEY_FILE"], RSAPrivateKey)
     lines = [wechat.settings["WECHATPAY_APPID"], str(int(time.time() + at)), "n0nce", f"prepay_id={prepay_id}"]
     message = "".join(f"{line}\n" for line in lines).encode()
     sign = base64.b64encode(key.sign(message, PKCS1v15(), SHA256())).decode()
