@@ -1,6 +1,8 @@
 """Money is an integer of fen (1 yuan = 100 fen). Nothing here ever makes a float."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
@@ -22,6 +24,18 @@ def fen(text: str) -> int:
     if not _YUAN.fullmatch(text):
         raise DomainError("bad_amount", _("“%(text)s” is not an amount in yuan such as 12.50.") % {"text": text[:40]})
     return int(Decimal(text) * 100)
+
+
+def closing_fen(moves: Sequence[tuple[int, int]]) -> int | None:
+    """The balance at the end of an account's movements, each with the balance after it, listed from old to new, within
+    the same second perhaps in any order. None without any, and where the balances do not follow from the movements."""
+    ends = Counter(balance for _fen, balance in moves)
+    ends.subtract(balance - fen for fen, balance in moves)
+    left = [balance for balance, count in ends.items() for _one in range(abs(count))]
+    if not left:
+        return moves[-1][1] if moves else None
+    closing = [balance for balance, count in ends.items() if count == 1]
+    return closing[0] if len(left) == 2 and len(closing) == 1 else None
 
 
 _DIGITS = "零壹贰叁肆伍陆柒捌玖"

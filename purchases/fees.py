@@ -7,18 +7,24 @@ from django.db import transaction
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from purchases.gateways import gateway
+from purchases.gateways.base import Fee
+
+
+def reference(code: str, fee: Fee) -> str:
+    """The reference of a fee's entry in the ledger."""
+    return f"fee:{code}:{fee.number}"
 
 
 def book_fees(code: str, day: date) -> int:
     """Books the fees of a gateway's bill of one day, each once; returns how many were new. May be run again."""
     booked = 0
-    for fee in gateway(code).fees(day):
+    for fee in gateway(code).funds(day).fees:
         if not fee.fen:
             continue
         try:
             with transaction.atomic():
                 ledger.post(
-                    f"fee:{code}:{fee.number}",
+                    reference(code, fee),
                     "fee",
                     {
                         ledger.account(Account.Kind.FEES): fee.fen,

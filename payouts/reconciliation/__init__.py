@@ -20,9 +20,10 @@ from carbonsink.locks import only_one
 from carbonsink.states import move, move_many
 from payouts import alerts, clarifications, statements, whole_files
 from payouts.models import Clarification, Discrepancy, Payout, Reconciliation, StatementRow
-from payouts.reconciliation import gateways, statement
+from payouts.reconciliation import gateways, settlements, statement
 from payouts.reconciliation.found import Found, Look
 from payouts.reconciliation.statement import Told
+from purchases.gateways.base import Funds
 from purchases.models import Difference, Payment
 
 Kind, State = Discrepancy.Kind, Discrepancy.State
@@ -32,14 +33,21 @@ LOOKS_BACK_DAYS = 31
 # The last ones anyway: bills and statements come late.
 ALWAYS_AGAIN_DAYS = 3
 # What is true of the newest day alone, and told anew with the next one.
-STANDING = [Kind.SETTLEMENT, Kind.SETTLEMENT_OVERDUE, Kind.SWEPT_EARLY, Kind.SETTLED_TOO_MUCH, Kind.FILE_OWED]
+STANDING = [
+    Kind.SETTLEMENT,
+    Kind.SETTLEMENT_OVERDUE,
+    Kind.SWEPT_EARLY,
+    Kind.SETTLED_TOO_MUCH,
+    Kind.HELD,
+    Kind.FILE_OWED,
+]
 
 
 class Heard(NamedTuple):
     """What the outside says of a day."""
 
     banks: list[Told]
-    fees: gateways.Fees
+    funds: dict[str, Funds | None]
 
 
 def reconcile(day: date) -> Reconciliation | None:
@@ -69,7 +77,7 @@ def look_at(day: date) -> Look:
     """Compares a day and writes nothing. Raises what `reconcile` raises."""
     _check_over(day)
     banks = [statement.ask(code, day) for code in statement.codes(day)]
-    return _look(day, Heard(banks, gateways.read_fees(day)), unbooked=True)
+    return _look(day, Heard(banks, gateways.read_funds(day)), unbooked=True)
 
 
 def _check_over(day: date) -> None:
@@ -80,9 +88,9 @@ def _check_over(day: date) -> None:
 def _look(day: date, heard: Heard, *, unbooked: bool = False) -> Look:
     look = Look()
     gateways.compare(look, day)
-    gateways.compare_fees(look, day, heard.fees)
+    gateways.compare_fees(look, day, heard.funds)
     if _is_newest(day):
-        gateways.settlements(look, day, heard.fees)
+        settlements.compare(look, day, heard.funds)
         look.found += statement.owed_back()
     for told in heard.banks:
         late = statement.found_late(told.code, statement.late(told)) if unbooked else []

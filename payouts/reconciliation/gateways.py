@@ -1,9 +1,6 @@
-"""Ledger against the gateways' bills, and what the gateways have yet to settle.
+"""Ledger against the gateways' bills. Lines were compared with them by `purchases.bills`; here their sums are."""
 
-Lines were compared with the bills by `purchases.bills`; here their sums are, and the balance of each gateway's account.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,8 +16,8 @@ from payouts.models import Discrepancy
 from payouts.reconciliation.found import Found, Look, working_days_before
 from purchases import fees
 from purchases.gateways import TRANSFER, gateway
-from purchases.gateways.base import GatewayError
-from purchases.models import Bill, Difference
+from purchases.gateways.base import Funds, GatewayError
+from purchases.models import Bill, Difference, Payment
 
 log = structlog.get_logger(__name__)
 Kind = Discrepancy.Kind
@@ -56,14 +53,6 @@ _REFUNDED_NEARBY = """
       LEFT JOIN ledger_entry e ON e.reference = 'refund:' || r.number
      WHERE (r.created_at < %(begin)s AND e.at >= %(begin)s AND e.at < %(end)s)
         OR (r.created_at < %(end)s AND (e.at IS NULL OR e.at >= %(end)s))"""
-# What belongs before a moment by its own clock, and was booked after it: captures and settlements that we learnt late.
-_BOOKED_LATE = """
-    SELECT coalesce(sum(l.fen), 0)::bigint FROM ledger_line l
-      JOIN ledger_entry e ON e.id = l.entry_id AND e.at >= %(end)s
-     WHERE l.account_id = %(account)s
-       AND (EXISTS (SELECT FROM payouts_statementrow r WHERE r.entry_id = e.id AND r.booked_at < %(end)s)
-            OR EXISTS (SELECT FROM purchases_payment p WHERE e.kind = 'capture' AND p.captured_at < %(end)s
-                          AND p.reference = substr(e.reference, 9)))"""
 _CAPTURES = ("capture_here", "capture_there", "capture_fen")
 
 
@@ -72,43 +61,42 @@ def codes() -> list[str]:
     return [code for code in settings.PAYMENT_GATEWAYS if code != TRANSFER]
 
 
-# {gateway: {reference of the entry: fen}}; None for a gateway that does not answer.
-Fees = dict[str, dict[str, int] | None]
+def read_funds(day: date) -> dict[str, Funds | None]:
+    """What moved on our account with each gateway on a day; None for one that does not answer."""
+    return {code: read(code, day) for code in codes()}
 
 
-def read_fees(day: date) -> Fees:
-    """The fees on each gateway's bill of a day."""
-    kept: Fees = {}
-    for code in codes():
-        try:
-            kept[code] = {f"fee:{code}:{fee.number}": fee.fen for fee in gateway(code).fees(day) if fee.fen}
-        except GatewayError as error:
-            log.warning("fees_not_read", gateway=code, day=str(day), outcome=error.outcome, code=error.code)
-            kept[code] = None
-    return kept
+def read(code: str, day: date) -> Funds | None:
+    """What moved on our account with a gateway on a day; None when it does not answer."""
+    try:
+        return gateway(code).funds(day)
+    except GatewayError as error:
+        log.warning("funds_not_read", gateway=code, day=str(day), outcome=error.outcome, code=error.code)
+        return None
 
 
-def book_missed_fees(day: date) -> Fees:
-    """The fees on each gateway's bill of a day; what nobody has booked of them is booked now."""
-    kept = read_fees(day)
-    for code, listed in kept.items():
-        if listed and _booked(listed) != sum(listed.values()):
+def book_missed_fees(day: date) -> dict[str, Funds | None]:
+    """What `read_funds` gives; the fees in it that nobody has booked are booked now."""
+    told = read_funds(day)
+    for code, funds in told.items():
+        if funds and booked(code, funds) != sum(fee.fen for fee in funds.fees):
             log.warning("fees_booked_late", gateway=code, day=str(day), fees=fees.book_fees(code, day))
-    return kept
+    return told
 
 
-def _booked(references: Iterable[str], *, from_: datetime | None = None) -> int:
-    """Fen that the ledger has as fees under these references, perhaps only those booked from a moment on."""
-    lines = Line.objects.filter(entry__reference__in=list(references), account__kind=Account.Kind.FEES)
+def booked(code: str, funds: Funds, *, from_: datetime | None = None) -> int:
+    """Fen of a day's fees that the ledger has, perhaps only those booked from a moment on."""
+    references = [fees.reference(code, fee) for fee in funds.fees]
+    lines = Line.objects.filter(entry__reference__in=references, account__kind=Account.Kind.FEES)
     if from_ is not None:
         lines = lines.filter(entry__at__gte=from_)
     return lines.aggregate(fen=Sum("fen", default=0))["fen"]
 
 
-def compare_fees(look: Look, day: date, kept: Fees) -> None:
+def compare_fees(look: Look, day: date, told: Mapping[str, Funds | None]) -> None:
     """Adds what the gateways kept back on a day, and what of it the ledger has."""
-    for code, listed in kept.items():
-        ours, theirs = (None, None) if listed is None else (_booked(listed), sum(listed.values()))
+    for code, funds in told.items():
+        ours, theirs = (None, None) if funds is None else (booked(code, funds), sum(fee.fen for fee in funds.fees))
         look.add("fees", "ledger", ours)
         look.add("fees", "gateway", theirs)
         if ours != theirs:
@@ -120,14 +108,14 @@ def compare(look: Look, day: date) -> None:
     for code in codes():
         begin, end = bounds(day)
         where = {"code": code, "begin": begin, "end": end, "near": MIDNIGHT}
-        captured, refunded = _sum(_CAPTURED, where), _sum(_REFUNDED, where)
+        captured, refunded = sum_of(_CAPTURED, where), sum_of(_REFUNDED, where)
         bill = Bill.objects.filter(gateway=code, day=day).first()
         look.add("captured", "ledger", captured)
         look.add("refunded", "ledger", refunded)
         look.add("captured", "gateway", bill.captured_fen if bill else None)
         look.add("refunded", "gateway", bill.refunded_fen if bill else None)
         if bill is None:
-            if captured or refunded:
+            if captured or refunded or Payment.objects.filter(gateway=code, created_at__lt=end).exists():
                 patient = working_days_before(timezone.localdate(), settings.SETTLEMENT_DAYS) <= day
                 look.found.append(Found(Kind.BILL_MISSING, f"{code}:{day}", captured, None, end, not patient))
             continue
@@ -137,18 +125,20 @@ def compare(look: Look, day: date) -> None:
         ):
             rest = theirs - ours - _known_delta(bill, captures=name == "captured")
             if rest:
-                kind = _kind_of_rest(rest, _amounts(nearby, where), bill)
+                kind = _kind_of_rest(rest, amounts_of(nearby, where), bill)
                 if kind:
                     look.found.append(Found(kind, f"{code}:{name}:{day}", ours, theirs, begin, kind == Kind.BILL_SUM))
 
 
-def _sum(query: str, where: dict[str, Any]) -> int:
+def sum_of(query: str, where: dict[str, Any]) -> int:
+    """The one sum that a query gives."""
     with connection.cursor() as cursor:
         cursor.execute(query, where)
         return int(cursor.fetchone()[0])
 
 
-def _amounts(query: str, where: dict[str, Any]) -> list[int]:
+def amounts_of(query: str, where: dict[str, Any]) -> list[int]:
+    """The amounts that a query gives."""
     with connection.cursor() as cursor:
         cursor.execute(query, where)
         return [row[0] for row in cursor.fetchall()]
@@ -163,13 +153,13 @@ def _known_delta(bill: Bill, *, captures: bool) -> int:
 def _kind_of_rest(rest: int, nearby: list[int], bill: Bill) -> Discrepancy.Kind | None:
     """What is left is known if captures or refunds beside midnight make it up: until the next day's bill, by which
     every line has found its place."""
-    if rest not in _reachable(nearby) and len(nearby) < MANY_SUMS:
+    if rest not in reachable(nearby) and len(nearby) < MANY_SUMS:
         return Kind.BILL_SUM
     following = Bill.objects.filter(gateway=bill.gateway, day=bill.day + timedelta(days=1)).exists()
     return None if following else Kind.OTHER_DAY
 
 
-def _reachable(amounts: list[int]) -> set[int]:
+def reachable(amounts: list[int]) -> set[int]:
     """The sums that some of the amounts make; not more than MANY_SUMS of them."""
     sums = {0}
     for amount in amounts:
@@ -177,37 +167,3 @@ def _reachable(amounts: list[int]) -> set[int]:
         if len(sums) > MANY_SUMS:
             break
     return sums
-
-
-def settlements(look: Look, day: date, kept: Fees) -> None:
-    """Adds what each gateway has captured and, by the end of a day, not settled to the supervised account. The day's
-    fees, which are booked on the next one, are no money that is still to come."""
-    end = bounds(day)[1]
-    for account in Account.objects.filter(kind=Account.Kind.GATEWAY).order_by("code"):
-        code = account.code.partition(":")[2]
-        lines = Line.objects.filter(account=account, entry__at__lt=end)
-        fen = lines.aggregate(fen=Sum("fen", default=0))["fen"] - _booked(kept.get(code) or (), from_=end)
-        fen += _sum(_BOOKED_LATE, {"account": account.pk, "end": end})
-        if fen < 0:
-            early = code == TRANSFER  # The office swept the account before its statement was read.
-            kind = Kind.SWEPT_EARLY if early else Kind.SETTLED_TOO_MUCH
-            look.found.append(Found(kind, f"{code}:{day}", fen, None, end, not early))
-        elif fen > 0:
-            latest = bounds(working_days_before(day, settings.SETTLEMENT_DAYS))[0]
-            recent = lines.filter(fen__gt=0, entry__at__gte=latest).aggregate(fen=Sum("fen", default=0))["fen"]
-            kind = Kind.SETTLEMENT_OVERDUE if fen > recent else Kind.SETTLEMENT
-            look.found.append(Found(kind, f"{code}:{day}", fen, None, _waits_since(account, fen, end)))
-
-
-def _waits_since(account: Account, fen: int, end: datetime) -> datetime:
-    """Since when the oldest of the unsettled fen waits: settlements pay what came first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """WITH days AS (SELECT date_trunc('day', e.at, %s) AS day, sum(l.fen) AS fen
-                               FROM ledger_line l JOIN ledger_entry e ON e.id = l.entry_id
-                              WHERE l.account_id = %s AND l.fen > 0 AND e.at < %s GROUP BY 1)
-               SELECT max(day) FROM (
-                      SELECT day, sum(fen) OVER (ORDER BY day DESC) AS so_far FROM days) t WHERE so_far >= %s""",
-            [settings.TIME_ZONE, account.pk, end, fen],
-        )
-        return cursor.fetchone()[0] or end

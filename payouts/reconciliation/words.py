@@ -12,6 +12,7 @@ _TITLES = {
     "captured": _("paid by buyers"),
     "refunded": _("sent back to buyers"),
     "fees": _("kept as fees"),
+    "held": _("held by the services, or on its way"),
     "settled": _("settled to the account"),
     "sponsor": _("paid in by the sponsor"),
     "paid_out": _("paid out to households"),
@@ -28,6 +29,8 @@ TO_DO = {
     Kind.SETTLEMENT_OVERDUE: _("Ask the payment service for the settlement."),
     Kind.SWEPT_EARLY: _("Send in the statement of the account for transfers."),
     Kind.SETTLED_TOO_MUCH: _("Ask the payment service what the money is."),
+    Kind.HELD: _("Compare the service's list of what moved on our account with our payments, refunds and settlements."
+                 " Ask it for what it kept back."),
     Kind.ROW_LATE: _("Nothing: it is booked by now."),
     Kind.ROW_GONE: _("Ask the bank why the row has gone, before anything more is paid."),
     Kind.ROW_CHANGED: _("Ask the bank why the row has changed, before anything more is paid."),

@@ -115,6 +115,16 @@ class Fee:
     fen: int
 
 
+@dataclass(frozen=True)
+class Funds:
+    """What moved on our account with a gateway on a day: its fees, what it sent to the bank (fen each, oldest first),
+    and what it held at the end; None when nothing moved, or when its balances do not follow from what moved."""
+
+    fees: list[Fee]
+    withdrawn: list[int]
+    closing_fen: int | None
+
+
 class Gateway(Protocol):
     """A way in for money."""
 
@@ -145,8 +155,8 @@ class Gateway(Protocol):
         """What has become of a refund of a capture. GatewayError("refused", "RESOURCE_NOT_EXISTS") when it never
         arrived."""
 
-    def fees(self, day: date) -> list[Fee]:
-        """The fees the channel kept on a day, from its bill."""
+    def funds(self, day: date) -> Funds:
+        """What moved on our account on a day, from the bill of it. GatewayError as with `bill`."""
 
     def bill(self, day: date) -> DayBill:
         """The captures and refunds of a day. GatewayError("unknown") when the bill does not come, is not what was

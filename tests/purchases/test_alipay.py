@@ -12,7 +12,7 @@ from django.utils import timezone
 from purchases import fees, refunds, tasks
 from purchases.checkout import ask_gateway, start_payment
 from purchases.gateways import gateway
-from purchases.gateways.base import BillLine, DayBill, GatewayError, RefundRequest
+from purchases.gateways.base import BillLine, DayBill, Funds, GatewayError, RefundRequest
 from purchases.models import Order, Payment, Refund
 from purchases.payments import book_capture
 from tests import factories
@@ -268,7 +268,7 @@ def test_the_days_bill_and_fees_are_read_from_the_archives(alipay: AlipayClient)
     assert fees.book_fees("alipay", timezone.localdate()) == 0
     assert books.balances()["fees"] == before - books.balances()["gateway"] == kept > 0
     assert gateway("alipay").bill(timezone.localdate() - timedelta(days=400)) == DayBill("", [])
-    assert gateway("alipay").fees(timezone.localdate() - timedelta(days=400)) == []
+    assert gateway("alipay").funds(timezone.localdate() - timedelta(days=400)) == Funds([], [], None)
 
 
 @pytest.mark.django_db
@@ -281,7 +281,7 @@ def test_the_days_bill_and_fees_are_read_from_the_archives(alipay: AlipayClient)
 )
 def test_a_bill_that_does_not_come_is_no_bill(alipay: AlipayClient, place: str, fault: str) -> None:
     captured(alipay)
-    for ask in (gateway("alipay").bill, gateway("alipay").fees):
+    for ask in (gateway("alipay").bill, gateway("alipay").funds):
         alipay.fault(place, fault)
         with pytest.raises(GatewayError) as broken:
             ask(timezone.localdate())

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from purchases.gateways.alipay.bills import read_fees, read_trades
-from purchases.gateways.base import BillLine, Fee, GatewayError
+from purchases.gateways.alipay.bills import read_funds, read_trades
+from purchases.gateways.base import BillLine, Fee, Funds, GatewayError
 
 # As printed in descriptions of Alipay's bill `trade`; the buyer's words hold a comma and a formula.
 TRADES = """#支付宝业务明细查询
@@ -58,8 +58,17 @@ def test_a_bill_is_read_as_it_is_written() -> None:
     assert read_trades(archive(TRADES.replace("（元）", "(元)"))) == lines
 
 
-def test_fees_are_what_was_kept_and_what_came_back() -> None:
-    assert read_fees(archive(FLOWS)) == [Fee("F2", 4), Fee("F4", -1)]
+def test_fees_are_what_was_kept_and_what_came_back_and_the_last_balance_is_what_is_left() -> None:
+    assert read_funds(archive(FLOWS)) == Funds([Fee("F2", 4), Fee("F4", -1)], [], 447)
+
+
+def test_what_went_to_the_bank_is_told_in_fen() -> None:
+    sent = FLOWS.replace("F4\t,A\t,ref1\t,,2030-01-01 11:00:00,,0.01,0.00,4.47,支付宝,收费,服务费退回[A]",
+                         "F4\t,A\t,,,2030-01-01 23:00:00,,0.00,-4.46,0.00,支付宝,提现,")  # fmt: skip
+    sent = sent.replace("支出合计：2笔，共-1.54元", "支出合计：3笔，共-6.00元").replace(
+        "收入合计：2笔，共6.01元", "收入合计：1笔，共6.00元"
+    )
+    assert read_funds(archive(sent)) == Funds([Fee("F2", 4)], [446], 0)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +117,7 @@ def test_a_bill_that_does_not_fit_is_none(change: Callable[[str], str]) -> None:
 )
 def test_fees_that_do_not_add_up_are_none(change: Callable[[str], str]) -> None:
     with pytest.raises(GatewayError, match="BAD_BILL"):
-        read_fees(archive(change(FLOWS)))
+        read_funds(archive(change(FLOWS)))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from carbonsink.errors import DomainError
 from purchases import fees, tasks
 from purchases.checkout import ask_gateway, start_payment
 from purchases.gateways import gateway
-from purchases.gateways.base import GatewayError
-from purchases.gateways.wechatpay.bills import read_fees
+from purchases.gateways.base import Fee, Funds, GatewayError
+from purchases.gateways.wechatpay.bills import read_funds
 from purchases.models import Order, Payment
 from tests import factories
 from tests.purchases import books
@@ -231,16 +231,31 @@ def test_a_day_without_a_bill_has_no_fees(wechat: WechatClient) -> None:
     assert books.lines() == []
 
 
-def test_fees_are_read_from_the_bill_as_it_is_written() -> None:
-    bill = (
-        "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),备注\r\n"
-        "`2030-01-01 00:00:00,`1,`F1,`交易,`交易,`收入,`9.00,`a, b\r\n"
-        "`2030-01-01 00:00:00,`1,`F2,`交易,`扣除交易手续费,`支出,`0.05,`单株,碳汇\r\n"
-        "`2030-01-01 00:00:00,`1,`F3,`交易,`扣除交易手续费,`支出,`1234.50,`\r\n"
-        "资金流水总笔数,收入笔数\r\n`3,`1\r\n"
-    )
-    assert [(fee.number, fee.fen) for fee in read_fees(bill.encode())] == [("F2", 5), ("F3", 123450)]
-    for wrong in ("`0.055", "`abc", "`", "`1e3", "`1,234.50"):
-        with pytest.raises(GatewayError, match="BAD_BILL"):
-            read_fees(bill.replace("`0.05", wrong, 1).encode())
-    assert read_fees(b"") == []
+FLOWS = (
+    "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),备注\r\n"
+    "`2030-01-01 00:00:00,`1,`F1,`交易,`交易,`收入,`1300.00,`1300.00,`a, b\r\n"
+    "`2030-01-01 00:00:00,`1,`F2,`交易,`扣除交易手续费,`支出,`0.05,`1299.95,`单株,碳汇\r\n"
+    "`2030-01-01 00:00:00,`1,`F3,`交易,`扣除交易手续费,`支出,`1234.50,`65.45,`\r\n"
+    "`2030-01-01 09:00:00,`2,`F4,`提现,`提现,`支出,`60.00,`5.45,`\r\n"
+    "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额\r\n`4,`1,`1300.00,`3,`1294.55\r\n"
+)
+
+
+def test_what_moved_is_read_from_the_bill_as_it_is_written() -> None:
+    assert read_funds(FLOWS.encode()) == Funds([Fee("F2", 5), Fee("F3", 123450)], [6000], 545)
+    assert read_funds(b"") == Funds([], [], None)
+    # Rows of one second may stand in any order; what is missing between them leaves the end unknown.
+    *head, first, second, third, fourth, total_names, totals, _end = FLOWS.split("\r\n")
+    mixed = "\r\n".join([*head, third, first, second, fourth, total_names, totals, ""])
+    assert read_funds(mixed.encode()).closing_fen == 545
+    assert read_funds(FLOWS.replace("`65.45", "`65.46").encode()).closing_fen is None
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [("`0.05", wrong) for wrong in ("`0.055", "`abc", "`", "`1e3", "`1,234.50", "`0.04")]
+    + [("支出,`60.00", "其他,`60.00"), ("`1300.00,`3", "`1300.01,`3"), ("`1294.55", "`1294.54")],
+)
+def test_a_bill_that_is_damaged_or_not_whole_tells_nothing(written: str, instead: str) -> None:
+    with pytest.raises(GatewayError, match="BAD_BILL"):
+        read_funds(FLOWS.replace(written, instead, 1).encode())

@@ -90,7 +90,7 @@ def fund_flow_bill(db: sqlite3.Connection, day: date) -> bytes:
             _clock(row["booked_at"]),
             row["business_no"],
             f"1900000109{row['id']:018d}",
-            FLOW_NAMES[row["kind"]],
+            FLOW_NAMES.get(row["kind"], row["kind"]),
             row["kind"],
             "收入" if row["fen"] > 0 else "支出",
             yuan(abs(row["fen"])),

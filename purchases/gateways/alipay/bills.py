@@ -13,7 +13,7 @@ import zlib
 
 from carbonsink import money
 from carbonsink.errors import DomainError
-from purchases.gateways.base import BillLine, Fee, GatewayError
+from purchases.gateways.base import BillLine, Fee, Funds, GatewayError
 
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -50,8 +50,9 @@ def read_trades(archive: bytes) -> list[BillLine]:
     return lines
 
 
-def read_fees(archive: bytes) -> list[Fee]:
-    """The fees in the bill `signcustomer`, whose lines are all movements of the merchant's account."""
+def read_funds(archive: bytes) -> Funds:
+    """The fees, withdrawals and closing balance in the bill `signcustomer`, whose lines are all movements of the
+    merchant's account."""
     rows, remarks = _read(archive)
     earned = [_fen(_value(row, "收入金额（+元）", "0")) for row in rows]
     spent = [abs(_fen(_value(row, "支出金额（-元）", "0"))) for row in rows]
@@ -59,11 +60,11 @@ def read_fees(archive: bytes) -> list[Fee]:
         total, _ = _total(remarks, pattern)
         if abs(_fen(total[2])) != sum(amounts) or int(total[1]) != sum(fen != 0 for fen in amounts):
             raise _bad("its totals are not those of its lines")
-    return [
-        Fee(_value(row, "账务流水号"), out - back)
-        for row, back, out in zip(rows, earned, spent, strict=True)
-        if _value(row, "业务类型") == "收费"
-    ]
+    moved = list(zip(rows, (back - out for back, out in zip(earned, spent, strict=True)), strict=True))
+    fees = [Fee(_value(row, "账务流水号"), -fen) for row, fen in moved if _value(row, "业务类型") == "收费"]
+    withdrawn = [-fen for row, fen in moved if _value(row, "业务类型") == "提现"]
+    closing = money.closing_fen([(fen, _fen(_value(row, "账户余额（元）"))) for row, fen in moved])
+    return Funds(fees, withdrawn, closing)
 
 
 def _read(archive: bytes) -> tuple[list[dict[str, str]], list[str]]:

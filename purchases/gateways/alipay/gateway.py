@@ -21,7 +21,7 @@ from purchases.gateways.alipay import bills, signing
 from purchases.gateways.base import (
     Checkout,
     DayBill,
-    Fee,
+    Funds,
     GatewayError,
     NotificationRefused,
     NotificationReport,
@@ -130,9 +130,9 @@ class Alipay:
             raise GatewayError("refused", "RESOURCE_NOT_EXISTS")
         return RefundReport(number, "succeeded" if answer["refund_status"] == "REFUND_SUCCESS" else "pending")
 
-    def fees(self, day: date) -> list[Fee]:
+    def funds(self, day: date) -> Funds:
         archive = self._download("signcustomer", day)
-        return bills.read_fees(archive) if archive else []
+        return bills.read_funds(archive) if archive else Funds([], [], None)
 
     def bill(self, day: date) -> DayBill:
         archive = self._download("trade", day)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from purchases.gateways.base import (
     Checkout,
     DayBill,
-    Fee,
+    Funds,
     NotificationRefused,
     NotificationReport,
     PaymentReport,
@@ -41,8 +41,8 @@ class BankTransfer:
     def query_refund(self, number: str, transaction_id: str = "") -> RefundReport:
         return RefundReport(number, "pending")
 
-    def fees(self, day: date) -> list[Fee]:
-        return []
+    def funds(self, day: date) -> Funds:
+        return Funds([], [], None)
 
     def bill(self, day: date) -> DayBill:
         return DayBill("", [])

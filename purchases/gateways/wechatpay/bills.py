@@ -6,17 +6,27 @@ Source: WeChat Pay API v3, "Applying for the trade bill" and "Applying for the f
 
 from carbonsink import money
 from carbonsink.errors import DomainError
-from purchases.gateways.base import BillLine, Fee, GatewayError
+from purchases.gateways.base import BillLine, Fee, Funds, GatewayError
 
 
-def read_fees(bill: bytes) -> list[Fee]:
-    """The fee rows of a fund-flow bill."""
-    rows, _ = _read(bill)
-    return [
-        Fee(_value(row, "资金流水单号"), _fen(row, "收支金额(元)"))
-        for row in rows
-        if row.get("业务类型") == "扣除交易手续费"
-    ]
+def read_funds(bill: bytes) -> Funds:
+    """The fees, withdrawals and closing balance of a fund-flow bill. Its totals must be those of its rows."""
+    rows, totals = _read(bill)
+    moves = [(_moved(row), _fen(row, "账户结余(元)")) for row in rows]
+    earned, spent = (sum(max(0, sign * fen) for fen, _balance in moves) for sign in (1, -1))
+    if rows and (earned, spent) != (_fen(totals, "收入金额"), _fen(totals, "支出金额")):
+        raise _bad("its totals are not those of its rows")
+    fees = [Fee(_value(row, "资金流水单号"), -_moved(row)) for row in rows if row.get("业务类型") == "扣除交易手续费"]
+    withdrawn = [-_moved(row) for row in rows if row.get("业务类型") == "提现"]
+    return Funds(fees, withdrawn, money.closing_fen(moves))
+
+
+def _moved(row: dict[str, str]) -> int:
+    """Fen of a row, positive into the account."""
+    signs = {"收入": 1, "支出": -1}
+    if row.get("收支类型") not in signs:
+        raise _bad("a row that does not say whether the money came in")
+    return signs[row["收支类型"]] * _fen(row, "收支金额(元)")
 
 
 def read_trades(bill: bytes, mchid: str) -> list[BillLine]:

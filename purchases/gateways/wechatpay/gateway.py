@@ -20,7 +20,7 @@ from carbonsink import outside, pem
 from purchases.gateways.base import (
     Checkout,
     DayBill,
-    Fee,
+    Funds,
     GatewayError,
     NotificationRefused,
     NotificationReport,
@@ -142,8 +142,8 @@ class WechatPay:
     def query_refund(self, number: str, transaction_id: str = "") -> RefundReport:
         return self._refund_report(number, self._call("GET", f"/v3/refund/domestic/refunds/{number}"))
 
-    def fees(self, day: date) -> list[Fee]:
-        return bills.read_fees(self._download("fundflowbill", bill_date=day.isoformat()))
+    def funds(self, day: date) -> Funds:
+        return bills.read_funds(self._download("fundflowbill", bill_date=day.isoformat()))
 
     def bill(self, day: date) -> DayBill:
         content = self._download("tradebill", bill_date=day.isoformat(), bill_type="ALL")
