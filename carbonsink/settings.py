@@ -281,7 +281,7 @@ DAILY: dict[str, Any] = {
     "purchases.tasks.book_fees": crontab(hour="10", minute="30"),
     "purchases.tasks.remind_buyers": crontab(hour="9", minute="10"),
     "purchases.tasks.compare_bills": crontab(hour="10", minute="50"),
-    "payouts.tasks.reconcile_days": crontab(hour="11", minute="20"),
+    "payouts.tasks.reconcile_days": crontab(hour="11,15,19", minute="20"),
 }
 CELERY_BEAT_SCHEDULE |= {
     task: {"task": task, "schedule": at, "options": {"expires": 3600}} for task, at in DAILY.items()

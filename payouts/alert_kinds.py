@@ -123,6 +123,22 @@ KINDS = {
         _("Ask the bank or whoever paid. Then say what the row is: a payout's debit or return, or the sponsor's."),
         link=_page("payouts:finance-rows"),
     ),
+    "statement_changed": Kind(
+        _("The bank tells a row of its statement with another amount"),
+        _("It was booked before under the same serial number. What the bank says now is not booked, and nothing is paid"
+          " out."),
+        _("Ask the bank which amount is right, and write down what it said."),
+        by_itself=False,
+        link=_page("payouts:reconciliation"),
+    ),
+    "not_compared": Kind(
+        _("A day has not been compared with the bills and the statement"),
+        _("It ended more than a day ago, and nobody knows whether its money is where it should be. Until it is compared"
+          " nothing is paid out."),
+        _("Tell whoever runs the platform that its background work stands still. A day that is long over is compared by"
+          " manage.py reconcile --date."),
+        link=_page("payouts:reconciliation"),
+    ),
     "reconciliation": Kind(
         _("A day's books, bills and statement do not agree"),
         _("Something differs that nothing known explains. Until a person has answered, nothing is paid out."),

@@ -21,7 +21,7 @@ from carbonsink.states import note
 from payouts import alerts, reports, sending, whole_files
 from payouts.banks import bank
 from payouts.banks.base import Movement, Page, ReportFile, TransferReport
-from payouts.models import BankReport, Clarification, Payout, StatementCursor, StatementRow
+from payouts.models import BankReport, Clarification, Payout, StatementBalance, StatementCursor, StatementRow
 from purchases.models import ByHand, Transfer
 from purchases.proceeds import reversed_reference
 
@@ -135,9 +135,10 @@ def _take_file(code: str, file: ReportFile, strangers: list[str], outcome: Outco
         alerts.raise_alert("report_contradicts", out_no, text, stops=True)
 
 
+@transaction.atomic
 def _keep(code: str, page: Page, file: ReportFile, sha256: str, by: User | None) -> None:
-    """Notes that a file has been read, once all of it is booked."""
-    BankReport.objects.create(
+    """Notes that a file has been read, once all of it is booked, and what was on the account by its word."""
+    report = BankReport.objects.create(
         bank=code,
         name=file.name[:120],
         kind=file.kind,
@@ -147,11 +148,28 @@ def _keep(code: str, page: Page, file: ReportFile, sha256: str, by: User | None)
         movements=len(page.movements),
         read_by=by,
     )
+    StatementBalance.objects.bulk_create(
+        StatementBalance(
+            report=report,
+            bank=code,
+            first_day=one.first_day,
+            day=one.day,
+            opening_fen=one.opening_fen,
+            closing_fen=one.closing_fen,
+        )
+        for one in page.balances
+    )
 
 
 def book(code: str, row: Movement) -> bool:
-    """Books a row of the statement, and returns whether it was new."""
-    if StatementRow.objects.filter(bank=code, serial=row.serial).exists():
+    """Books a row of the statement, and returns whether it was new. One that is known with another amount is not
+    booked; a person is told, and nothing is paid out until then."""
+    known = StatementRow.objects.filter(bank=code, serial=row.serial).values_list("fen", flat=True).first()
+    if known is not None:
+        if known != row.fen:
+            text = _("Serial number %(serial)s: %(then)s yuan before, %(now)s yuan now.")
+            values = {"serial": row.serial, "then": yuan(known), "now": yuan(row.fen)}
+            alerts.raise_alert("statement_changed", f"{code}:{row.serial}", text % values, stops=True)
         return False
     _book(code, row)
     return True

@@ -74,16 +74,13 @@ def watch() -> None:
 
 @shared_task
 def reconcile_days() -> None:
-    """Compares yesterday, the days that were missed and those that differ; a bank that is silent is asked tomorrow."""
+    """Compares yesterday, the days that were missed and those that differ; a bank that is silent is asked again."""
     each(reconciliation.due_days(), reconcile)
 
 
 def reconcile(day: date) -> None:
     """Compares a day; what goes wrong with it keeps no other waiting."""
-    try:
-        reconciliation.reconcile(day)
-    except BankError as error:
-        log.error("day_not_reconciled", day=str(day), outcome=error.outcome, code=error.code)
+    reconciliation.reconcile(day)
 
 
 def read_statement(code: str) -> None:

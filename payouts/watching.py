@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.money import yuan
-from payouts import alerts, sending
+from payouts import alerts, reconciliation, sending
 from payouts.models import Alert, Payout, StatementCursor
 
 # {kind: query of what such an alert is about, and further values of its text}. The moment counts, not the database's
@@ -35,6 +35,7 @@ WATCHES = {
            AND NOT EXISTS (SELECT FROM purchases_refund r WHERE r.payment_id = p.id)""",
 }
 # A bank that is silent for a while is asked again; for so long it is a person's to find out.
+NOT_COMPARED = "not_compared"
 UNREAD, STATEMENT_SILENT = "statement_unread", timedelta(hours=1)
 # Alerts that sending raises, about a payout's number.
 OF_SENDING = ["account_tampered", "content_changed", "bank_forgot"]
@@ -45,6 +46,7 @@ def watch() -> None:
     for kind, query in WATCHES.items():
         _settle(kind, dict(_rows(query)))
     _settle(UNREAD, dict(_silent_banks()))
+    _settle(NOT_COMPARED, {str(day): "" for day in reconciliation.missed_days()}, stops=True)
     for kind in OF_SENDING:
         _settle(kind, {payout.out_no: "" for payout in _still_in_trouble(kind)})
 
@@ -63,12 +65,12 @@ def _silent_banks() -> Iterator[tuple[str, str]]:
         yield code, _("Not read to its end since %(since)s.") % {"since": f"{timezone.localtime(since):%F %R}"}
 
 
-def _settle(kind: str, found: dict[str, str]) -> None:
+def _settle(kind: str, found: dict[str, str], *, stops: bool = False) -> None:
     """Raises what is not open yet, and closes what is well again. A silent bank may leave a whole night's payouts open:
     what is known of them is asked once, not for each."""
     known = set(Alert.objects.filter(kind=kind, state=Alert.State.OPEN).values_list("about", flat=True))
     for about in found.keys() - known:
-        alerts.raise_alert(kind, about, found[about])
+        alerts.raise_alert(kind, about, found[about], stops=stops)
     for about in known - found.keys():
         alerts.close_alerts(kind, about, reason="well again")
 

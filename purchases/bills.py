@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -27,6 +27,10 @@ from purchases.models import Bill, ByHand, Difference, Payment, Refund, Stray
 log = structlog.get_logger(__name__)
 Kind = Difference.Kind
 
+# The last days' bills are always compared again, and what is missing of so many before.
+LAST_DAYS = 8
+LOOKS_BACK_DAYS = 31
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -36,6 +40,22 @@ class _Found:
     reference: str
     theirs_fen: int | None
     ours_fen: int | None
+
+
+def days_to_fetch(gateway: str) -> int:
+    """How many days back the bills of a gateway are to be compared: the last week's, and if one before is missing, from
+    the day before it on, since each is compared with its neighbours."""
+    today = timezone.localdate()
+    began = Payment.objects.filter(gateway=gateway).aggregate(at=Min("created_at"))["at"]
+    known = set(Bill.objects.filter(gateway=gateway).values_list("day", flat=True))
+    missing = [
+        back
+        for back in range(LAST_DAYS, LOOKS_BACK_DAYS + 1)
+        if began
+        and today - timedelta(days=back) >= timezone.localdate(began)
+        and today - timedelta(days=back) not in known
+    ]
+    return max(missing, default=LAST_DAYS - 1) + 1
 
 
 def compare_days(gateway: str, bills: Mapping[date, DayBill]) -> list[Bill]:

@@ -104,11 +104,11 @@ def book_fees() -> None:
 
 @shared_task
 def compare_bills() -> None:
-    """Compares the gateways' bills of the last week with our books; each day with its neighbours. A bill that cannot be
-    fetched is compared tomorrow."""
+    """Compares the gateways' bills of the last week with our books, and those since the last month's first missing one;
+    each day with its neighbours. A bill that cannot be fetched is compared tomorrow."""
     for code in settings.PAYMENT_GATEWAYS:
         fetched = {}
-        for days in range(1, 9):
+        for days in range(1, bills.days_to_fetch(code) + 1):
             day = timezone.localdate() - timedelta(days=days)
             try:
                 fetched[day] = gateway(code).bill(day)

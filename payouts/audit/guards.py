@@ -15,6 +15,7 @@ CHECKS = {
             ('payouts_bankaccount_number_fixed'), ('payouts_statementrow_fixed'),
             ('payouts_payout_approved_by_enough'), ('payouts_approval_by_another'), ('payouts_approval_append_only'),
             ('payouts_run_append_only'), ('payouts_batch_fixed'), ('payouts_bankreport_fixed'),
+            ('payouts_statementbalance_append_only'),
             ('payouts_download_append_only'), ('payouts_case_fixed'),
             ('payouts_clarification_fixed'), ('payouts_clarification_final'),
             ('payouts_dailystatement_fixed'), ('payouts_dailytree_append_only'),

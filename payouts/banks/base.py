@@ -113,6 +113,17 @@ class ReportFile:
 
 
 @dataclass(frozen=True)
+class Balance:
+    """What a statement that comes as a file says was on the account when its first day began (fen; None: it does not
+    say), and when its last day ended."""
+
+    first_day: date
+    day: date
+    opening_fen: int | None
+    closing_fen: int
+
+
+@dataclass(frozen=True)
 class Page:
     """A part of what the bank says by itself: rows of the statement, oldest first, and what became of transfers.
     `after` goes into the next question once all of it is booked; the page is the last one when it stays the same."""
@@ -121,6 +132,7 @@ class Page:
     after: str
     reports: tuple[TransferReport, ...] = ()
     file: ReportFile | None = None
+    balances: tuple[Balance, ...] = ()
 
 
 class Bank(Protocol):

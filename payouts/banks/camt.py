@@ -6,7 +6,7 @@ the balances are reckoned.
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from xml.etree.ElementTree import Element
 
 from django.utils import timezone
@@ -14,14 +14,15 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from carbonsink.errors import DomainError
-from payouts.banks.base import FILE_NUMBER, Movement, Page, ReportFile
+from payouts.banks.base import FILE_NUMBER, Balance, Movement, Page, ReportFile
 from purchases.transfers.iso20022 import (
-    check_balances,
+    Balances,
     find,
     first,
     is_booked,
     is_kind,
     kind_of,
+    read_balances,
     read_fen,
     read_sign,
     text,
@@ -45,6 +46,7 @@ def read(name: str, content: bytes, root: Element, account: str) -> Page:
         raise DomainError("bad_file", sentence % {"name": name})
     movements: list[Movement] = []
     problems: list[tuple[int, str]] = []
+    balances: list[Balance] = []
     number = 0
     for statement in statements:
         _check_account(statement, name, account)
@@ -55,7 +57,7 @@ def read(name: str, content: bytes, root: Element, account: str) -> Page:
             except Problem as problem:
                 problems.append((number, str(problem)))
         if not problems:
-            check_balances(statement, name)
+            balances += _balances(read_balances(statement, name))
     if problems:
         raise refused(problems)
     if not statements or number > MOST_ROWS:
@@ -63,7 +65,25 @@ def read(name: str, content: bytes, root: Element, account: str) -> Page:
     _check_serials(movements)
     # A return may stand above the payout it returns: what left comes first.
     ordered = sorted(movements, key=lambda row: row.fen > 0)
-    return Page(tuple(ordered), "", file=ReportFile(name, content, kind_of(root)[:8]))
+    return Page(tuple(ordered), "", file=ReportFile(name, content, kind_of(root)[:8]), balances=tuple(balances))
+
+
+def _balances(told: Balances) -> Iterator[Balance]:
+    """The balances of a statement that says of which day its closing one is; the opening one only of a known day."""
+    day, first = _day(told.closing_day), _day(told.opening_day)
+    if told.closing_fen is None or day is None:
+        return
+    if first is None:
+        yield Balance(day, day, None, told.closing_fen)
+    else:
+        yield Balance(min(first + timedelta(days=told.carried), day), day, told.opening_fen, told.closing_fen)
+
+
+def _day(written: str) -> date | None:
+    try:
+        return read_day(written)
+    except Problem:
+        return None
 
 
 def _check_account(statement: Element, name: str, account: str) -> None:

@@ -7,7 +7,7 @@ from payouts.models.cases import Case
 from payouts.models.clarifications import Clarification
 from payouts.models.daily import DailyStatement, DailyTree, PublishedEntry
 from payouts.models.reconciliation import Discrepancy, Reconciliation
-from payouts.models.statements import BankReport, StatementCursor, StatementRow
+from payouts.models.statements import BankReport, StatementBalance, StatementCursor, StatementRow
 from payouts.models.transfers import Approval, Attempt, Batch, Download, Payout, Run
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PublishedEntry",
     "Reconciliation",
     "Run",
+    "StatementBalance",
     "StatementCursor",
     "StatementRow",
 ]

@@ -61,6 +61,7 @@ class Discrepancy(Stateful):
         SWEPT_EARLY = "swept_early", _("Bank transfers came before their statement was read")
         SETTLED_TOO_MUCH = "too_much", _("More was settled than buyers paid")
         HELD = "held", _("What the service has is not what our books say it has")
+        NO_STATEMENT = "no_statement", _("The bank's statement of the day has not come")
         ROW_LATE = "row_late", _("The bank booked a row afterwards")
         ROW_GONE = "row_gone", _("A row is gone from the bank's statement")
         ROW_CHANGED = "row_changed", _("The bank has changed a row")

@@ -88,6 +88,29 @@ class StatementRow(models.Model):
         ]
 
 
+class StatementBalance(models.Model):
+    """What a statement that came as a file says was on the supervised account; of a day that came twice, the last one
+    that was read counts. Append-only."""
+
+    report = models.ForeignKey(BankReport, models.PROTECT, related_name="balances", verbose_name=_("file from a bank"))
+    bank = models.CharField(_("bank"), max_length=20)
+    first_day = models.DateField(_("first day"))
+    day = models.DateField(_("last day"))
+    opening_fen = models.BigIntegerField(_("when the first day began (fen)"), null=True)
+    closing_fen = models.BigIntegerField(_("when the last day ended (fen)"))
+
+    class Meta:
+        verbose_name = _("balance by a statement")
+        verbose_name_plural = _("balances by statements")
+        constraints = [
+            models.CheckConstraint(condition=Q(first_day__lte=F("day")), name="payouts_statementbalance_days"),
+        ]
+        indexes = [
+            models.Index(fields=["bank", "day"], name="payouts_statementbalance_day"),
+            models.Index(fields=["bank", "first_day"], name="payouts_statementbalance_first"),
+        ]
+
+
 class StatementCursor(models.Model):
     """How far a bank's statement has been read, in the bank's own words."""
 

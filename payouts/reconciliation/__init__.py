@@ -4,7 +4,7 @@ What agrees is matched; what differs is of a known kind with its age, or unexpla
 a person has answered. A day may be compared as often as one likes; what is well again closes by itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
 from carbonsink.states import move, move_many
 from payouts import alerts, clarifications, statements, whole_files
+from payouts.banks.base import BankError
 from payouts.models import Clarification, Discrepancy, Payout, Reconciliation, StatementRow
 from payouts.reconciliation import gateways, settlements, statement
 from payouts.reconciliation.found import Found, Look
@@ -53,8 +54,8 @@ class Heard(NamedTuple):
 def reconcile(day: date) -> Reconciliation | None:
     """Compares a day that is over, and keeps what differs; None when somebody else is at it.
 
-    Rows that the bank has put in afterwards are booked. Raises DomainError("not_over") for today and later, BankError
-    when a bank does not answer: nothing is kept then but what was booked.
+    Rows that the bank has put in afterwards are booked. Of a bank that does not answer that much is kept, and what it
+    had told before. Raises DomainError("not_over") for today and later.
     """
     _check_over(day)
     with only_one("payouts.reconcile") as mine:
@@ -63,14 +64,22 @@ def reconcile(day: date) -> Reconciliation | None:
         late: list[Found] = []
         banks = []
         for code in statement.codes(day):
-            statements.import_statement(code)
-            told = statement.ask(code, day)
+            told = _hear(code, day)
             late += statement.book_late(told)
             banks.append(told)
         heard = Heard(banks, gateways.book_missed_fees(day))
         with transaction.atomic():
             look = _look(day, heard)
-            return _keep(day, look, late)
+            return _keep(day, look, late, {told.code for told in banks if told.is_silent})
+
+
+def _hear(code: str, day: date) -> Told:
+    """What a bank says of a day, once what is new on its statement is booked."""
+    try:
+        statements.import_statement(code)
+    except BankError as error:
+        return statement.silent(code, day, error)
+    return statement.ask(code, day)
 
 
 def look_at(day: date) -> Look:
@@ -103,8 +112,9 @@ def _is_newest(day: date) -> bool:
     return not Reconciliation.objects.filter(day__gt=day).exists()
 
 
-def _keep(day: date, look: Look, late: Iterable[Found]) -> Reconciliation:
-    """Opens what is new, changes what has changed, and ends what agrees by now. What was explained stays so."""
+def _keep(day: date, look: Look, late: Iterable[Found], silent: Collection[str]) -> Reconciliation:
+    """Opens what is new, changes what has changed, and ends what agrees by now. What was explained stays so; and what
+    only a bank can tell to be well stays open while it says nothing."""
     made = Reconciliation.objects.get_or_create(day=day)[0]
     made = Reconciliation.objects.select_for_update().get(pk=made.pk)
     was_open = {(one.kind, one.reference): one for one in made.discrepancies.filter(state=State.OPEN)}
@@ -114,7 +124,11 @@ def _keep(day: date, look: Look, late: Iterable[Found]) -> Reconciliation:
             _change(former, one)
         elif not _was_explained(made, one):
             _open(made, one)
-    gone = [one.pk for one in was_open.values()]
+    gone = [
+        one.pk
+        for one in was_open.values()
+        if one.kind not in statement.ONLY_THE_BANK or one.reference.partition(":")[0] not in silent
+    ]
     move_many(Discrepancy.objects.filter(pk__in=gone), State.RESOLVED, reason="agrees meanwhile")
     for one in late:
         move(_open(made, one), State.RESOLVED, reason="booked when it was found")
@@ -270,6 +284,17 @@ def due_days() -> list[date]:
     return [
         day for back in range((yesterday - first).days, -1, -1) if (day := yesterday - timedelta(back)) not in matched
     ]
+
+
+def missed_days() -> list[date]:
+    """Days that have been over for a day, and were never compared."""
+    latest = timezone.localdate(timezone.now() - timedelta(days=1)) - timedelta(days=1)
+    first = Reconciliation.objects.aggregate(day=Min("day"))["day"] or _first_day()
+    if first is None or first > latest:
+        return []
+    known = set(Reconciliation.objects.values_list("day", flat=True))
+    days = [first + timedelta(days=ahead) for ahead in range((latest - first).days + 1)]
+    return [day for day in days if day not in known]
 
 
 def _first_day() -> date | None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
@@ -12,13 +13,17 @@ from django.utils import timezone
 from carbonsink.days import bounds
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
+from carbonsink.money import closing_fen
 from payouts import statements, whole_files
 from payouts.banks import bank, by_file
-from payouts.banks.base import Movement, TellsBalance
-from payouts.models import Clarification, Discrepancy, Payout, StatementRow
-from payouts.reconciliation.found import Found, Look
+from payouts.banks.base import BankError, Movement, TellsBalance
+from payouts.models import Clarification, Discrepancy, Payout, StatementBalance, StatementRow
+from payouts.reconciliation.found import Found, Look, working_days_before
 
+log = structlog.get_logger(__name__)
 Kind = Discrepancy.Kind
+# What only the bank can tell to be well again.
+ONLY_THE_BANK = (Kind.ROW_GONE, Kind.ROW_CHANGED, Kind.BALANCE)
 # The sums of the account, by what its rows are.
 NAMES = {
     StatementRow.Kind.SETTLEMENT: "settled",
@@ -33,11 +38,13 @@ _THEIRS = {**NAMES, StatementRow.Kind.FILE: NAMES[StatementRow.Kind.PAYOUT]}
 
 @dataclass(frozen=True)
 class Told:
-    """What a bank says of a day when it is asked once more; None where it cannot be asked."""
+    """What a bank says of a day when it is asked once more; None where it cannot be asked. `is_silent`: it does not
+    answer, or its statement of the day has not come."""
 
     code: str
     movements: list[Movement] | None
     closing_fen: int | None
+    is_silent: bool = False
 
 
 def codes(day: date) -> list[str]:
@@ -49,10 +56,42 @@ def codes(day: date) -> list[str]:
 
 
 def ask(code: str, day: date) -> Told:
-    """Asks a bank for all rows of a day and its balance at the end. Raises BankError."""
+    """Asks a bank for all rows of a day and its balance at the end; of one that gives files, what they say."""
     channel = bank(code)
-    closing = channel.closing_fen(day) if isinstance(channel, TellsBalance) else None
-    return Told(code, channel.day(day), closing)
+    if channel.at_once > 1:
+        return _by_file(code, day)
+    try:
+        closing = channel.closing_fen(day) if isinstance(channel, TellsBalance) else None
+        return Told(code, channel.day(day), closing)
+    except BankError as error:
+        return silent(code, day, error)
+
+
+def silent(code: str, day: date, error: BankError) -> Told:
+    """Nothing of a bank that does not answer."""
+    log.warning("bank_silent_about_a_day", bank=code, day=str(day), outcome=error.outcome, code=error.code)
+    return Told(code, None, None, is_silent=True)
+
+
+def _by_file(code: str, day: date) -> Told:
+    """What the statements that came as files say of a day: its own, or one that begins where the last one before it
+    ended, so that nothing has moved between them."""
+    told = StatementBalance.objects.filter(bank=code)
+    own = list(told.filter(day=day).order_by("pk"))
+    if own:
+        # Several of a day follow upon each other, in whatever order they were read; one that comes again replaces them.
+        moves = [(one.closing_fen - one.opening_fen, one.closing_fen) for one in own if one.opening_fen is not None]
+        last = closing_fen(moves) if len(moves) == len(own) else None
+        return Told(code, None, own[-1].closing_fen if last is None else last)
+    if told.filter(first_day__lte=day, day__gt=day).exists():
+        return Told(code, None, None)
+    before = told.filter(day__lt=day).order_by("day", "pk").last()
+    after = told.filter(first_day__gt=day).order_by("-first_day", "pk").last()
+    if after is not None and after.opening_fen is not None:
+        joins = before is not None and before.closing_fen == after.opening_fen
+        if joins or after.first_day == day + timedelta(days=1):
+            return Told(code, None, after.opening_fen)
+    return Told(code, None, None, is_silent=True)
 
 
 def late(told: Told) -> list[Movement]:
@@ -89,6 +128,9 @@ def compare(look: Look, told: Told, day: date, *, unbooked_fen: int = 0) -> None
         look.add(name, "bank", fen)
     found += _unexplained(told.code, rows) + _missing_debits(told.code, day)
     found += _balance(look, told, day, found, unbooked_fen)
+    if told.is_silent and (paid or rows or look.sums["closing"]["ledger"]):
+        patient = working_days_before(timezone.localdate(), settings.SETTLEMENT_DAYS) <= day
+        found.append(Found(Kind.NO_STATEMENT, f"{told.code}:{day}", None, None, end, not patient))
     look.found += found
     look.rows += len(rows)
 
@@ -205,7 +247,8 @@ def _balance(look: Look, told: Told, day: date, found: list[Found], unbooked_fen
 
 def _found_before(code: str, day: date) -> int:
     """By how much the bank is known to have more since earlier days."""
-    kinds = [Kind.ROW_GONE, Kind.ROW_CHANGED, Kind.BALANCE]
-    earlier = Discrepancy.objects.filter(kind__in=kinds, reference__startswith=f"{code}:", reconciliation__day__lt=day)
+    earlier = Discrepancy.objects.filter(
+        kind__in=ONLY_THE_BANK, reference__startswith=f"{code}:", reconciliation__day__lt=day
+    )
     rows = earlier.exclude(state=Discrepancy.State.RESOLVED).values_list("theirs_fen", "ours_fen")
     return sum((theirs or 0) - (ours or 0) for theirs, ours in rows)

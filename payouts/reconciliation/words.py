@@ -21,7 +21,7 @@ _TITLES = {
     "closing": _("balance at the end of the day"),
 }
 TO_DO = {
-    Kind.BILL_MISSING: _("It is asked for again every day. If it stays away, ask the payment service."),
+    Kind.BILL_MISSING: _("It is asked for again every day for a month. If it stays away, ask the payment service."),
     Kind.BILL_SUM: _("Fetch the bill from the payment service's pages and compare its lines with our payments."),
     Kind.FEES: _("Compare the fees on the service's bill with those in our books."),
     Kind.OTHER_DAY: _("Nothing: the next day's bill will show it."),
@@ -31,6 +31,8 @@ TO_DO = {
     Kind.SETTLED_TOO_MUCH: _("Ask the payment service what the money is."),
     Kind.HELD: _("Compare the service's list of what moved on our account with our payments, refunds and settlements."
                  " Ask it for what it kept back."),
+    Kind.NO_STATEMENT: _("A bank that can be asked is asked again every day. Else fetch the day's statement (camt.053)"
+                         " from the bank, and send it in among the files."),
     Kind.ROW_LATE: _("Nothing: it is booked by now."),
     Kind.ROW_GONE: _("Ask the bank why the row has gone, before anything more is paid."),
     Kind.ROW_CHANGED: _("Ask the bank why the row has changed, before anything more is paid."),

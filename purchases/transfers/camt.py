@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 
 from carbonsink.errors import DomainError
 from purchases.transfers.iso20022 import (
-    check_balances,
     document,
     find,
     first,
     is_booked,
     kind_of,
+    read_balances,
     read_fen,
     read_sign,
     text,
@@ -44,7 +44,7 @@ def read_camt(name: str, content: bytes) -> Statement:
             except Problem as problem:
                 problems.append((number, str(problem)))
         if not problems:
-            check_balances(statement, name)
+            read_balances(statement, name)
     if problems:
         raise refused(problems)
     if len(accounts) != 1 or len(rows) > MOST_ROWS:

@@ -1,6 +1,7 @@
 """Reading the XML messages of ISO 20022 that banks give out: safely, strictly, and whatever their version."""
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from xml.etree.ElementTree import Element, ParseError
 
@@ -78,14 +79,26 @@ def is_booked(entry: Element) -> bool:
     return status == "BOOK"
 
 
-def check_balances(statement: Element, name: str) -> None:
-    """The closing balance is the opening one and all booked entries; a file may leave out both. DomainError when it is
-    not."""
-    balances = {}
+@dataclass(frozen=True)
+class Balances:
+    """What a statement says was on the account, in fen, and on which day, as it is written (2026-03-31); None and empty
+    where it does not say. `carried`: the opening balance is the closing one of an earlier day."""
+
+    opening_fen: int | None
+    opening_day: str
+    carried: bool
+    closing_fen: int | None
+    closing_day: str
+
+
+def read_balances(statement: Element, name: str) -> Balances:
+    """The balances of a statement. DomainError when they cannot be read, or when the closing one is not the opening one
+    with all booked entries; a file may leave out both."""
+    found: dict[str, tuple[int, str]] = {}
     try:
         for balance in statement.iterfind("./{*}Bal"):
-            kind = text(balance, "Tp/CdOrPrtry/Cd")
-            balances[kind] = read_sign(balance) * read_fen(find(balance, "Amt"))
+            fen, kind = read_sign(balance) * read_fen(find(balance, "Amt")), text(balance, "Tp/CdOrPrtry/Cd")
+            found[kind] = (fen, text(balance, "Dt/Dt") or text(balance, "Dt/DtTm")[:10])
         moved = sum(
             read_sign(entry) * read_fen(find(entry, "Amt"))
             for entry in statement.iterfind("./{*}Ntry")
@@ -93,8 +106,10 @@ def check_balances(statement: Element, name: str) -> None:
         )
     except Problem as problem:
         raise DomainError("bad_file", _("A balance of %(name)s cannot be read.") % {"name": name}) from problem
-    opening = balances.get("OPBD", balances.get("PRCD"))
-    if opening is not None and "CLBD" in balances and opening + moved != balances["CLBD"]:
+    opening, opening_day = found.get("OPBD") or found.get("PRCD") or (None, "")
+    closing, closing_day = found.get("CLBD", (None, ""))
+    if opening is not None and closing is not None and opening + moved != closing:
         raise DomainError(
             "bad_file", _("The balances of %(name)s do not follow from its bookings: it is not whole.") % {"name": name}
         )
+    return Balances(opening, opening_day, "OPBD" not in found, closing, closing_day)

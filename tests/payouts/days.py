@@ -91,6 +91,11 @@ class Day:
         market.book_fees()
         market.compare_bills()
 
+    def next_day(self) -> None:
+        """A day later, once its bills are compared."""
+        self.later(days=1)
+        market.compare_bills()
+
     def reconcile(self) -> Reconciliation:
         made = reconciliation.reconcile(self.day)
         assert made is not None

@@ -1,5 +1,6 @@
 """Sending by Alipay to bank cards with every fault: one transfer for each payout, whatever is heard of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,12 @@ from django.utils import timezone
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.messages.models import Message
-from payouts import alerts, sending, statements, tasks
+from payouts import alerts, reconciliation, sending, statements, tasks
 from payouts.banks import bank as channel
 from payouts.banks.alipay import account_log
 from payouts.banks.alipay.bank import AlipayTransfers
 from payouts.banks.base import BankError
-from payouts.models import Alert, Payout
+from payouts.models import Alert, Discrepancy, Payout
 from payouts.runs import available_fen, run_payouts
 from tests.ground.threads import at_once
 from tests.payouts import money
@@ -57,6 +58,28 @@ def test_the_whole_way_of_many_households(cards: CardClient) -> None:
     assert books.balances() == {"escrow": 3490, "sponsor": -3490}
     assert run_payouts().payouts == 0
     books.all_is_well()
+
+
+def test_the_balance_at_the_end_of_a_day_is_held_against_the_books(
+    cards: CardClient, settings: Any, later: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PAYMENT_GATEWAYS = ["transfer"]
+    payout, today = approved(cards), timezone.localdate()
+    tasks.send_payout(payout.pk)
+    tasks.read_statement("alipay")
+    left = cards.book()["balance_fen"]
+    # Of a day, of a quiet one after it, and of one before there was anything.
+    assert [AlipayTransfers().closing_fen(today + timedelta(days=ahead)) for ahead in (0, 3, -1)] == [left, left, None]
+    later(days=1)
+    made = reconciliation.reconcile(today)
+    assert made is not None
+    assert (made.state, made.sums["closing"]) == ("matched", {"ledger": left, "bank": left})
+    read = account_log.read
+    monkeypatch.setattr(account_log, "read", lambda *asked: [replace(row, balance_fen=1) for row in read(*asked)])
+    assert AlipayTransfers().closing_fen(today) is None  # Balances that do not follow from what moved say nothing.
+    monkeypatch.setattr(account_log, "read", lambda *asked: [])
+    reconciliation.reconcile(today)
+    assert "row_gone" in set(Discrepancy.objects.filter(state="open").values_list("kind", flat=True))
 
 
 @pytest.mark.parametrize("fault", SILENT)

@@ -201,7 +201,7 @@ def test_an_answered_balance_is_carried_on_and_not_asked_again(day: Day) -> None
     found = {kind: (ours, theirs) for kind, _reference, ours, theirs in differences()}
     assert set(found) == {"balance"}
     assert found["balance"][1] - found["balance"][0] == 5
-    day.later(days=1)
+    day.next_day()
     following = day.day + timedelta(days=1)
     reconciliation.reconcile(following)
     assert differences(following) == set()

@@ -1,5 +1,6 @@
 """A day compared three ways, with the real stand-ins: what agrees, and what is only on its way."""
 
+import html
 import io
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -10,19 +11,22 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from carbonsink.accounts import roles
 from carbonsink.days import bounds
 from carbonsink.errors import DomainError
 from carbonsink.standins import keys
-from payouts import alerts, reconciliation, statements, tasks
+from payouts import alerts, reconciliation, statements, tasks, watching
 from payouts.models import Discrepancy, Reconciliation
 from payouts.reconciliation.found import working_days_before
+from payouts.reconciliation.words import TO_DO
 from purchases import checkout
 from purchases import tasks as market
+from purchases.models import Bill
 from tests import factories
 from tests.ground.threads import at_once
 from tests.payouts.days import Day, differences, full_day, give_back
 from tests.processes import Fork
-from tests.purchases import books
+from tests.purchases import banking, books
 from tests.standins.clients import AlipayClient, BankClient, WechatClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,7 +108,7 @@ def test_a_settlement_on_its_way_is_known_with_its_age_and_carried_on(day: Day) 
     assert differences() == {("settlement", f"wechatpay:{day.day}", 596, None)}
     assert timezone.localdate(Discrepancy.objects.get().since) == day.day
     assert not alerts.open_alerts().exists()
-    day.later(days=1)
+    day.next_day()
     following = day.day + timedelta(days=1)
     reconciliation.reconcile(following)
     assert differences() == {("settlement", f"wechatpay:{following}", 596, None)}
@@ -124,7 +128,7 @@ def test_a_settlement_that_does_not_come_is_told_of_and_stops_nothing(day: Day, 
     last = day.day
     while working_days_before(last, 3) <= day.day:
         last += timedelta(days=1)
-        day.later(days=1)
+        day.next_day()
     reconciliation.reconcile(last - timedelta(days=1))
     assert not alerts.open_alerts().exists()
     made = reconciliation.reconcile(last)
@@ -136,7 +140,7 @@ def test_a_settlement_that_does_not_come_is_told_of_and_stops_nothing(day: Day, 
     ]
     # It comes, late: the next day is well again.
     day.wechat.control("POST", "settle", {})
-    day.later(days=1)
+    day.next_day()
     made = reconciliation.reconcile(last + timedelta(days=1))
     assert made is not None
     assert (made.state, differences()) == ("matched", set())
@@ -198,6 +202,7 @@ def test_missed_days_are_made_up_for_and_matched_ones_left_alone(day: Day) -> No
     full_day(day)
     day.end()
     day.later(days=5)
+    market.compare_bills()
     assert reconciliation.due_days() == [day.day + timedelta(days=back) for back in range(6)]
     tasks.reconcile_days()
     assert Reconciliation.objects.filter(state="matched").count() == 6
@@ -208,14 +213,82 @@ def test_without_any_money_there_is_nothing_to_compare() -> None:
     assert reconciliation.due_days() == []
 
 
-def test_a_silent_bank_is_asked_tomorrow(day: Day) -> None:
+@pytest.mark.parametrize("asked", ["balance", "statement"])
+def test_a_silent_bank_is_asked_again_and_all_else_is_compared(day: Day, asked: str) -> None:
+    full_day(day)
+    day.sql("wechatpay", "UPDATE transactions SET fen = fen + 1 WHERE rowid = (SELECT min(rowid) FROM transactions)")
+    day.end()
+    day.bank.fault(asked, "error_500_before")
+    tasks.reconcile_days()
+    made = Reconciliation.objects.get()
+    assert (made.state, differences()) == ("unexplained", {("no_statement", f"standin:{day.day}", None, None)})
+    assert made.sums["captured"] == {"ledger": 900, "gateway": 901}
+    assert alerts.stopping().filter(kind="reconciliation", about=str(day.day)).exists()
+    page = banking.client_of(factories.user(roles.FINANCE)).get(f"/finance/reconciliation/{day.day}/").content.decode()
+    assert str(TO_DO[Discrepancy.Kind.NO_STATEMENT]) in html.unescape(page)
+    tasks.reconcile_days()
+    assert differences() == set()
+
+
+def test_a_bank_that_stays_silent_stops_runs_after_some_days(day: Day) -> None:
     full_day(day)
     day.end()
+    for _ in range(7):
+        day.bank.fault("balance", "error_500_before")
+        reconciliation.reconcile(day.day)
+        day.next_day()
+    assert {kind for kind, *_rest in differences(day.day, unexplained=True)} == {"no_statement"}
+    assert alerts.stopping().filter(kind="reconciliation", about=str(day.day)).exists()
+
+
+def test_what_the_bank_had_changed_stays_told_while_it_is_silent(day: Day) -> None:
+    full_day(day)
+    day.sql("bank", "UPDATE movements SET fen = fen + 5 WHERE fen = 10000")
+    day.end()
+    day.reconcile()
+    (told,) = differences()
+    assert told[0] == "row_changed"
     day.bank.fault("balance", "error_500_before")
-    tasks.reconcile_days()
-    assert not Reconciliation.objects.exists()
-    tasks.reconcile_days()
-    assert Reconciliation.objects.get().state == "matched"
+    day.reconcile()
+    assert told in differences()
+    day.sql("bank", "UPDATE movements SET fen = fen - 5 WHERE fen = 10005")
+    assert day.reconcile().state == "matched"
+
+
+def test_a_bill_that_never_comes_is_missed_on_a_quiet_day_too(day: Day) -> None:
+    full_day(day)
+    day.end()
+    day.next_day()
+    quiet = day.day + timedelta(days=1)
+    reconciliation.reconcile(quiet)
+    assert differences(quiet) == set()
+    Bill.objects.filter(day=quiet).delete()
+    reconciliation.reconcile(quiet)
+    assert differences(quiet) == {("bill_missing", f"wechatpay:{quiet}", 0, None)}
+    # Those of the last month are asked for again, and each is compared with its neighbours.
+    day.later(days=12)
+    market.compare_bills()
+    assert Bill.objects.filter(day=quiet).exists()
+    reconciliation.reconcile(quiet)
+    assert differences(quiet) == set()
+
+
+def test_a_day_that_nobody_compared_stops_runs_until_it_is(day: Day) -> None:
+    full_day(day)
+    day.end()
+    watching.watch()
+    assert not alerts.stopping().exists()
+    day.next_day()
+    watching.watch()
+    (alert,) = alerts.stopping()
+    assert (alert.kind, alert.about) == ("not_compared", str(day.day))
+    day.reconcile()
+    watching.watch()
+    assert not alerts.stopping().exists()
+    # A month later, when nothing makes up for it by itself any more, it is still told.
+    day.later(days=40)
+    watching.watch()
+    assert alerts.stopping().count() == 40
 
 
 def test_the_command_prints_the_day_and_says_by_its_end_whether_all_is_explained(day: Day) -> None:

@@ -35,6 +35,8 @@ class Row:
     out_no: str
     counterparty: str
     memo: str
+    # What was on the account after it; None where the log does not say.
+    balance_fen: int | None
 
 
 def read(
@@ -84,6 +86,7 @@ def _row(row: dict[str, Any]) -> Row:
         out_no=text(row.get("merchant_order_no")),
         counterparty=text(row.get("other_account")),
         memo=text(row.get("trans_memo")),
+        balance_fen=yuan_to_fen(row["balance"]) if row.get("balance") else None,
     )
 
 

@@ -100,6 +100,16 @@ class AlipayTransfers:
         rows = account_log.read(self._answered, begin, begin + timedelta(days=1))
         return [self._movement(row) for row in rows]
 
+    def closing_fen(self, day: date) -> int | None:
+        """By the last row of the day, or of the weeks before it."""
+        end = timezone.make_aware(datetime.combine(day, time.min)) + timedelta(days=1)
+        for back in (timedelta(days=1), account_log.LONGEST):
+            rows = account_log.read(self._answered, end - back, end)
+            if rows:
+                moves = [(row.fen, row.balance_fen) for row in rows if row.balance_fen is not None]
+                return money.closing_fen(moves) if len(moves) == len(rows) else None
+        return None
+
     @staticmethod
     def _beginning() -> datetime:
         since = settings.ALIPAY_TRANSFER_SINCE

@@ -11,7 +11,6 @@ from rich.table import Table
 from carbonsink.errors import DomainError
 from carbonsink.money import yuan
 from payouts import reconciliation
-from payouts.banks.base import BankError
 from payouts.models import Discrepancy
 from payouts.reconciliation.found import Found, Sums
 from payouts.reconciliation.words import SIDES, titles
@@ -48,7 +47,7 @@ class Command(BaseCommand):
                 look = reconciliation.look_at(day)
                 return self._print(day, look.sums, look.found)
             made = reconciliation.reconcile(day)
-        except (BankError, DomainError) as error:
+        except DomainError as error:
             self.stderr.write(f"{day}: {error}")
             return False
         if made is None:
