@@ -8,8 +8,9 @@ from typing import Any
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-# Whoever knows such an address may do what its page offers: gifts, orders and links to somebody's trees.
-_SECRET_ADDRESS = re.compile(r"(/(?:g|orders|my/enter|my/order)/)[^/\s?]+")
+# Whoever knows such an address may do what its page offers: gifts, households' own pages, orders, and links to
+# somebody's trees.
+_SECRET_ADDRESS = re.compile(r"(/(?:g|h|orders|my/enter|my/order)/)[^/\s?]+")
 
 
 def hide_secrets(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

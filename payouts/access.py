@@ -1,4 +1,4 @@
-"""Who may see a household's own page: whoever has its PIN.
+"""Who may see a household's own page: whoever knows its address, which stands on its papers alone, and has its PIN.
 
 Each try is counted before it is looked at, so that no number of tries at the same moment gets more than five through.
 """
@@ -22,6 +22,7 @@ from carbonsink.states import note
 from payouts import messages_to_households
 from payouts.models import HouseholdPin
 from trees.models import Household
+from trees.models.households import NEW_PAGE_KEY
 
 DIGITS = 6
 TRIES = 5
@@ -31,55 +32,71 @@ SENT_A_DAY = 3
 SESSION_KEY = "household"
 
 
-def set_pin(household: Household, pin: str, *, by: User | None, reason: str) -> None:
-    """Gives a household a new PIN; the one before and what was opened with it end, and so does a lock.
+def set_pin(household: Household, pin: str, *, by: User, reason: str) -> None:
+    """Gives a household a new PIN; those before and what was opened with them end, and so does a lock.
 
-    `by` is the officer before whom it was chosen or drawn, None where the household asked for it. Raises DomainError
-    for what is not six digits, or easily guessed.
+    `by` is the officer before whom it was chosen or drawn. Raises DomainError for what is not six digits, or easily
+    guessed.
     """
     if not (len(pin) == DIGITS and pin.isascii() and pin.isdigit()):
         raise DomainError("bad_pin", _("A PIN has 6 digits. Enter 6 digits."))
     if _is_weak(household, pin):
         raise DomainError("weak_pin", _("This PIN is easily guessed. Choose one that is not in a row or on a card."))
-    hashed = make_password(_secrets(household, pin)[0])
+    hashed = _hash(household, pin)
     with transaction.atomic():
         row = _locked_row(household)
-        row.hashed, row.version, row.set_at, row.set_by = hashed, row.version + 1, timezone.now(), by
-        # A stranger may have asked for it by SMS: the tries begin anew, and the locks go on growing.
-        row.wrong = 0 if by else row.wrong - row.wrong % TRIES
-        row.locked_until = timezone.now() if row.wrong else None
-        row.save(update_fields=["hashed", "version", "set_at", "set_by", "wrong", "locked_until"])
+        row.hashed, row.sent_hashed, row.version = hashed, "", row.version + 1
+        row.set_at, row.set_by, row.wrong, row.locked_until = timezone.now(), by, 0, None
+        row.save()
         note(row, "", "set", by=by, reason=reason)
 
 
-def draw_pin(household: Household, *, by: User | None, reason: str) -> str:
+def draw_pin(household: Household, *, by: User, reason: str) -> str:
     """Draws a PIN at random, sets it and returns it; nowhere else is it ever in clear."""
-    pin = ""
-    while not pin or _is_weak(household, pin):
-        pin = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
+    pin = _random_pin(household)
     set_pin(household, pin, by=by, reason=reason)
     return pin
 
 
 @transaction.atomic
 def send_pin(household: Household) -> None:
-    """Sends a new PIN to the registered mobile number, at most three a day. Says to nobody whether it did."""
+    """Sends a new PIN to the registered mobile number, at most three a day. Says to nobody whether it did.
+
+    It takes the place of the household's PIN once it is entered: whoever asks for it has the paper, and need not be the
+    household. A lock ends at once, but the locks go on growing.
+    """
     row, today = _locked_row(household), timezone.localdate()
     sent = row.sent if row.sent_on == today else 0
     if not household.phone or sent >= SENT_A_DAY:
         return
-    HouseholdPin.objects.filter(pk=row.pk).update(sent_on=today, sent=sent + 1)
-    pin = draw_pin(household, by=None, reason="asked for by SMS")
-    messages_to_households.tell_pin(household, pin, number=row.version + 1)
+    pin = _random_pin(household)
+    row.sent_on, row.sent, row.sent_hashed = today, sent + 1, _hash(household, pin)
+    row.wrong -= row.wrong % TRIES
+    row.locked_until = timezone.now() if row.wrong else None
+    row.save()
+    note(row, "", "sent", by=None, reason="asked for by SMS")
+    messages_to_households.tell_pin(household, pin, number=f"{today}:{row.sent}")
 
 
 def enter_pin(household: Household, pin: str) -> HouseholdPin:
     """Checks a PIN. Raises DomainError when it is not right, and while too many wrong ones lock the page."""
     row = _count_try(household)
-    if not (row.hashed and any(check_password(secret, row.hashed) for secret in _secrets(household, pin))):
+    as_it_was = HouseholdPin.objects.filter(pk=row.pk, version=row.version)
+    if _opens(household, pin, row.hashed):
+        as_it_was.update(wrong=0, locked_until=None)
+    elif _opens(household, pin, row.sent_hashed):
+        _take_sent(row)
+    else:
         raise _wrong(row)
-    HouseholdPin.objects.filter(pk=row.pk, version=row.version).update(wrong=0, locked_until=None)
     return row
+
+
+@transaction.atomic
+def renew_page(household: Household, *, by: User) -> None:
+    """Gives the household's page a new address; the former one is that of no page from then on, in SMS too."""
+    row = _locked_row(household)
+    Household.objects.filter(pk=household.pk).update(page_key=NEW_PAGE_KEY)
+    note(row, "", "new address", by=by, reason="the paper may be in other hands")
 
 
 @transaction.atomic
@@ -138,6 +155,18 @@ def _count_try(household: Household) -> HouseholdPin:
     return row
 
 
+@transaction.atomic
+def _take_sent(row: HouseholdPin) -> None:
+    """The PIN that was sent is the household's from now on, unless another was set or sent meanwhile."""
+    taken = HouseholdPin.objects.filter(pk=row.pk, version=row.version, sent_hashed=row.sent_hashed).update(
+        hashed=row.sent_hashed, sent_hashed="", version=row.version + 1, set_at=timezone.now(), set_by=None, wrong=0,
+        locked_until=None,
+    )  # fmt: skip
+    if taken:
+        row.version += 1
+        note(row, "", "set", by=None, reason="sent by SMS, and entered")
+
+
 def _wrong(row: HouseholdPin) -> DomainError:
     left = -row.wrong % TRIES
     if left == 0 and row.locked_until:
@@ -160,6 +189,21 @@ def _secrets(household: Household, pin: str) -> list[str]:
     """What is hashed, under each look-up key, the current one first: a million PINs are soon tried, if one has no more
     than the database."""
     return crypto.digests(f"{household.public_id}|{crypto.normalise(pin)}")
+
+
+def _hash(household: Household, pin: str) -> str:
+    return make_password(_secrets(household, pin)[0])
+
+
+def _opens(household: Household, pin: str, hashed: str) -> bool:
+    return hashed != "" and any(check_password(secret, hashed) for secret in _secrets(household, pin))
+
+
+def _random_pin(household: Household) -> str:
+    pin = ""
+    while not pin or _is_weak(household, pin):
+        pin = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
+    return pin
 
 
 def _is_weak(household: Household, pin: str) -> bool:

@@ -5,9 +5,9 @@ one noted with the change, and today's. Whoever changes number and account toget
 """
 
 from django.conf import settings
-from django.urls import reverse
 
 from carbonsink.messages.services import write_message
+from payouts.messages_to_households import page_of
 from payouts.models import BankAccount
 
 
@@ -15,10 +15,7 @@ def tell_household(account: BankAccount, what: str) -> None:
     """Tells the household that this version was entered, approved, stopped, bounced or put_back: the name of a
     template, `messages/account_<what>.txt`. Once for each time it happens."""
     household = account.household
-    context = {
-        "account": account,
-        "page": settings.PUBLIC_BASE_URL + reverse("payouts:household", args=[household.public_id]),
-    }
+    context = {"account": account, "page": page_of(household)}
     happened = account.history().count()
     for number, phone in enumerate(_phones(account)):
         write_message(

@@ -1,7 +1,7 @@
 """What a household is told by SMS of its money: short, in Chinese, to the registered number and nowhere else.
 
 Each is written in the transaction of what it tells, once. A Chinese SMS has 70 characters, of which the address of the
-household's page takes about 44; the texts are cut to fit. Who has no number gets none.
+household's page takes about 46; the texts are cut to fit. Who has no number gets none.
 """
 
 from typing import Any
@@ -16,8 +16,9 @@ from trees.models import Household
 
 
 def page_of(household: Household) -> str:
-    """The address of a household's own page, as it stands in its QR code. Without the PIN it shows nothing."""
-    return settings.PUBLIC_BASE_URL + reverse("payouts:household", args=[household.public_id])
+    """The address of a household's own page, as it stands in its QR code. It is for the household's papers and SMS
+    alone: who has it can have PINs sent, and lock the page. Without the PIN it shows nothing."""
+    return settings.PUBLIC_BASE_URL + reverse("payouts:household", args=[household.page_key])
 
 
 def tell_arrived(payout: Payout) -> None:
@@ -34,8 +35,8 @@ def tell_returned(payout: Payout) -> None:
     _tell(payout.household, f"payout-returned:{payout.pk}", "payout_returned", **context)
 
 
-def tell_pin(household: Household, pin: str, *, number: int) -> None:
-    """The new PIN that somebody with the household's paper asked for; `number` counts them."""
+def tell_pin(household: Household, pin: str, *, number: str) -> None:
+    """The new PIN that somebody with the household's paper asked for; `number` says which: its day and its count."""
     _tell(household, f"household-pin:{household.pk}:{number}", "household_pin", pin=pin)
 
 

@@ -17,12 +17,11 @@ from payouts.views import (
 
 app_name = "payouts"
 urlpatterns = [
-    path("h/<str:public_id>/", household.household, name="household"),
-    path("h/<str:public_id>/qr.png", household.household_qr, name="household-qr"),
-    path("h/<str:public_id>/say/", household.say, name="household-say"),
-    path("h/<str:public_id>/stop/", household.stop_change, name="household-stop"),
-    path("h/<str:public_id>/pin/", household.send_pin, name="household-send-pin"),
-    path("h/<str:public_id>/leave/", household.leave, name="household-leave"),
+    path("h/<str:key>/", household.household, name="household"),
+    path("h/<str:key>/say/", household.say, name="household-say"),
+    path("h/<str:key>/stop/", household.stop_change, name="household-stop"),
+    path("h/<str:key>/pin/", household.send_pin, name="household-send-pin"),
+    path("h/<str:key>/leave/", household.leave, name="household-leave"),
     path("officer/households/<str:public_id>/account/", accounts.new_account, name="new-account"),
     path("officer/accounts/", accounts.accounts, name="accounts"),
     path("officer/accounts/<int:pk>/stop", accounts.stop_account, name="stop-account"),
@@ -54,6 +53,8 @@ urlpatterns = [
     path("finance/reconciliation/", reconciliation.days, name="reconciliation"),
     path("finance/reconciliation/<str:day>/", reconciliation.day, name="reconciliation-day"),
     path("finance/reconciliation/answer/<int:pk>", reconciliation.answer, name="answer-discrepancy"),
+    path("officer/households/<str:public_id>/qr.png", pins.household_qr, name="household-qr"),
+    path("officer/households/<str:public_id>/page/", pins.renew_page, name="renew-page"),
     path("officer/households/<str:public_id>/pin/", pins.pin, name="pin"),
     path("officer/households/<str:public_id>/pin/draw/", pins.draw_pin, name="draw-pin"),
     path("officer/households/<str:public_id>/pin/lift/", pins.lift_lock, name="lift-lock"),

@@ -183,7 +183,7 @@ class Walk:
         # The household chose its PIN in front of the officer, and enters it on its own phone.
         name = self.household["public_id"]
         self.officer.send_form(f"/officer/households/{name}/pin/", {"pin": PIN, "again": PIN})
-        page = Client(self.base_url).send_form(f"/h/{name}/", {"pin": PIN}).text
+        page = Client(self.base_url).send_form(f"/h/{payout.household.page_key}/", {"pin": PIN}).text
         if self.person.card[-4:] not in page:
             raise WalkError("The household's page does not show the account.")
         return Step("disbursed to the household's account", payout.fen, payout.out_no)

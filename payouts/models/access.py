@@ -18,6 +18,8 @@ class HouseholdPin(models.Model):
     version = models.PositiveIntegerField(default=0)
     wrong = models.PositiveIntegerField(_("wrong tries"), default=0)
     locked_until = models.DateTimeField(_("locked until"), null=True)
+    # The newest one sent by SMS, until it is entered for the first time and becomes the PIN.
+    sent_hashed = models.CharField(max_length=128, blank=True, db_default="")
     # How many were sent by SMS on that day.
     sent_on = models.DateField(null=True)
     sent = models.PositiveSmallIntegerField(default=0)

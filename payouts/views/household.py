@@ -1,4 +1,4 @@
-"""The page where a household sees its money and says what is wrong, and the QR code that leads there."""
+"""The page where a household sees its money and says what is wrong."""
 
 from django import forms
 from django.contrib import messages
@@ -8,15 +8,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
-from carbonsink import limits, qr
-from carbonsink.accounts.roles import OFFICER
-from carbonsink.accounts.views import role_required
+from carbonsink import limits
 from carbonsink.errors import DomainError
 from carbonsink.pages import client_address, form_page
 from payouts import access, accounts, cases, earnings, plain_words
-from payouts.messages_to_households import page_of
 from payouts.models import BankAccount, Case, Payout
 from trees.models import Household, Tree
 
@@ -50,9 +47,9 @@ class PinForm(forms.Form):
 
 
 @never_cache
-def household(request: HttpRequest, public_id: str) -> HttpResponse:
+def household(request: HttpRequest, key: str) -> HttpResponse:
     """A household's page, reached by the QR code on its paper. Without the PIN it shows nothing of anybody."""
-    found = get_object_or_404(Household.objects.select_related("village"), public_id=public_id)
+    found = get_object_or_404(Household.objects.select_related("village"), page_key=key)
     if access.is_open(request.session, found) and request.method in ("GET", "HEAD"):
         return render(request, "payouts/household.html", _seen(found))
 
@@ -61,9 +58,9 @@ def household(request: HttpRequest, public_id: str) -> HttpResponse:
         row = access.enter_pin(found, data["pin"])
         request.session.cycle_key()
         access.open_page(request.session, row)
-        return redirect("payouts:household", public_id)
+        return redirect("payouts:household", key)
 
-    return form_page(request, PinForm(request.POST or None), "payouts/household_pin.html", act, public_id=public_id)
+    return form_page(request, PinForm(request.POST or None), "payouts/household_pin.html", act, key=key)
 
 
 def _seen(household: Household) -> dict[str, object]:
@@ -101,59 +98,52 @@ def _can_be_stopped(account: BankAccount) -> bool:
     return cools or account.state == BankAccount.State.ENTERED
 
 
-def _opened(request: HttpRequest, public_id: str) -> Household:
+def _opened(request: HttpRequest, key: str) -> Household:
     """The household whose PIN was entered on this device. DomainError once that is over."""
-    found = get_object_or_404(Household, public_id=public_id)
+    found = get_object_or_404(Household, page_key=key)
     if not access.is_open(request.session, found):
         raise DomainError("closed", _("This page has closed itself. Scan the code and enter the PIN again."), 403)
     return found
 
 
 @require_POST
-def say(request: HttpRequest, public_id: str) -> HttpResponse:
+def say(request: HttpRequest, key: str) -> HttpResponse:
     """One tap: the money arrived, it did not, or that is not our tree."""
-    found, kind = _opened(request, public_id), request.POST.get("kind", "")
+    found, kind = _opened(request, key), request.POST.get("kind", "")
     payout = found.payouts.filter(out_no=request.POST.get("payout", "")).first()
     tree = found.trees.filter(number=request.POST.get("tree", "")).first() if payout is None else None
     cases.open_case(found, kind, payout=payout, tree=tree)
     messages.success(request, SAID[Case.Kind(kind)])
-    return redirect("payouts:household", public_id)
+    return redirect("payouts:household", key)
 
 
 @require_POST
-def stop_change(request: HttpRequest, public_id: str) -> HttpResponse:
+def stop_change(request: HttpRequest, key: str) -> HttpResponse:
     """One tap: this new account is not ours, nothing may go there."""
-    found, number = _opened(request, public_id), request.POST.get("version", "")
+    found, number = _opened(request, key), request.POST.get("version", "")
     if not (number.isascii() and number.isdigit() and len(number) < 5):
         raise Http404
     account = get_object_or_404(found.bank_accounts, version=int(number))
     accounts.stop_change(account, by=None, reason="stopped by the household on its page")
     messages.success(request, _("The new account is stopped. No money goes there. Your village officer will ask you."))
-    return redirect("payouts:household", public_id)
+    return redirect("payouts:household", key)
 
 
 @require_POST
-def send_pin(request: HttpRequest, public_id: str) -> HttpResponse:
+def send_pin(request: HttpRequest, key: str) -> HttpResponse:
     """Sends a new PIN to the registered number, and says the same whatever came of it."""
-    found = get_object_or_404(Household, public_id=public_id)
+    found = get_object_or_404(Household, page_key=key)
     limits.allow("household-new-pin", client_address(request), SENT_PER_ADDRESS, HOUR)
     access.send_pin(found)
     told = _("If a mobile number is registered here, a new PIN comes to it by SMS, at most three times a day.")
     messages.success(request, told)
-    return redirect("payouts:household", public_id)
+    return redirect("payouts:household", key)
 
 
 @require_POST
-def leave(request: HttpRequest, public_id: str) -> HttpResponse:
+def leave(request: HttpRequest, key: str) -> HttpResponse:
     """Has this device forget the PIN."""
+    get_object_or_404(Household, page_key=key)
     access.close_page(request.session)
     messages.success(request, _("This page is closed. Nobody can look at it without the PIN."))
-    return redirect("payouts:household", public_id)
-
-
-@role_required(OFFICER)
-@require_safe
-def household_qr(request: HttpRequest, public_id: str) -> HttpResponse:
-    """The QR code for the household's paper."""
-    found = get_object_or_404(Household.objects.visible_to(request.user), public_id=public_id)
-    return qr.response(page_of(found))
+    return redirect("payouts:household", key)

@@ -1,4 +1,4 @@
-"""The officer's page of a household's PIN: chosen by the household before the officer, or drawn and printed."""
+"""What officers do for a household's own page: its QR code, its PIN, chosen before them or drawn, and a new address."""
 
 from django import forms
 from django.contrib import messages
@@ -7,13 +7,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
+from carbonsink import qr
 from carbonsink.accounts.models import signed_in
 from carbonsink.accounts.roles import OFFICER
 from carbonsink.accounts.views import role_required
 from carbonsink.pages import form_page
 from payouts import access, papers
+from payouts.messages_to_households import page_of
 from payouts.models import HouseholdPin
 from trees.models import Household
 
@@ -73,4 +75,23 @@ def lift_lock(request: HttpRequest, public_id: str) -> HttpResponse:
     """Lets a locked household try again."""
     access.lift_lock(_household(request, public_id), by=signed_in(request))
     messages.success(request, _("The household can enter its PIN again."))
+    return redirect("payouts:pin", public_id)
+
+
+@role_required(OFFICER)
+@require_safe
+@never_cache
+def household_qr(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The QR code for the household's paper."""
+    return qr.response(page_of(_household(request, public_id)))
+
+
+@role_required(OFFICER)
+@require_POST
+def renew_page(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Gives the household's page a new address, since a stranger may have the paper with the former one."""
+    access.renew_page(_household(request, public_id), by=signed_in(request))
+    messages.success(
+        request, _("The page has a new address. Print the household's papers anew: the former codes are dead.")
+    )
     return redirect("payouts:pin", public_id)

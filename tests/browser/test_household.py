@@ -49,7 +49,7 @@ def test_a_household_misses_its_money_and_reads_the_answer(
     payout, finance = Payout.objects.get(), factories.user(FINANCE)
 
     phone = visit(phone=True)
-    phone.goto(f"{live_server.url}/h/{owner.public_id}/")
+    phone.goto(f"{live_server.url}/h/{owner.page_key}/")
     expect(phone.locator("body")).not_to_contain_text(owner.masked_name)
     narrow(phone, "pin")
     phone.fill("[name=pin]", "111111")

@@ -128,7 +128,7 @@ def test_a_buyer_pays_on_the_phone_and_the_household_sees_the_money(
     for pk in sending.to_send():
         sending.send_payout(pk)
     access.set_pin(household, "846203", by=household.registered_by, reason="test")
-    page.goto(f"{live_server.url}/h/{household.public_id}/")
+    page.goto(f"{live_server.url}/h/{household.page_key}/")
     page.fill("[name=pin]", "846203")
     page.click(".pin-form button")
     expect(page.get_by_text("3.00").first).to_be_visible()

@@ -53,7 +53,9 @@ def test_a_crash_is_logged_whole_on_one_line_with_the_request_s_id(client: Clien
     assert "RuntimeError: a bug" in str(crash["exception"])
 
 
-@pytest.mark.parametrize("address", ["/g/ABCDEFGH23456789/", "/orders/secret-token/gifts/", "/my/enter/secret:link/"])
+@pytest.mark.parametrize(
+    "address", ["/g/ABCDEFGH23456789/", "/h/secret/pin/", "/orders/secret-token/gifts/", "/my/enter/secret:link/"]
+)
 def test_addresses_that_open_something_are_cut_in_logs(client: Client, written: io.StringIO, address: str) -> None:
     assert client.post(address).status_code in (404, 405)
     assert "django.request" in written.getvalue()

@@ -60,7 +60,7 @@ def test_a_change_is_told_when_it_is_entered_and_when_it_is_approved() -> None:
     assert told() == [(household.phone, "entered"), (household.phone, "approved")]
     text = Message.objects.latest("pk").body
     assert second.last_four in text
-    assert f"/h/{household.public_id}/" in text
+    assert f"/h/{household.page_key}/" in text
     for secret in (second.number, first.number, household.head_name):
         assert secret not in text
     books.all_is_well()

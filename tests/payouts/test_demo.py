@@ -50,7 +50,7 @@ def test_the_demo_world_opens_with_a_checked_enterprise_and_a_campaign_and_only_
     assert Client().get(f"/campaigns/{world.CAMPAIGN}/").status_code == 200
     assert ways.transfer_is_offered()
     shown = world.show_household()
-    address, phone = f"/h/{shown.public_id}/", Client(headers={"accept-language": "en"})
+    address, phone = f"/h/{shown.page_key}/", Client(headers={"accept-language": "en"})
     assert phone.post(address, {"pin": world.PIN}).status_code == 302
     assert f"ending in <strong>{shown.bank_accounts.get().last_four}</strong>" in phone.get(address).content.decode()
     assert set(Tree.objects.values_list("state", flat=True)) == {"approved"}

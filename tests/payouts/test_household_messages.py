@@ -51,14 +51,14 @@ def texts() -> list[tuple[str, str]]:
 
 
 def page_of(household: Household) -> str:
-    return f"{HOST}/h/{household.public_id}/"
+    return f"{HOST}/h/{household.page_key}/"
 
 
 def test_money_that_arrived_is_told_once_in_one_short_message() -> None:
     payout = on_its_way()
     succeed(payout)
     owner, digits = payout.household, payout.account.last_four
-    text = f"碳汇款1234.50元到尾号{digits}\n{timezone.localtime():%m-%d} {page_of(owner)}"
+    text = f"碳汇1234.50元到尾号{digits}\n{timezone.localtime():%m-%d} {page_of(owner)}"
     assert texts() == [(owner.phone, text)]
     assert len(text) <= 70
     for secret in (owner.head_name, owner.phone, owner.id_number, payout.account.number):
@@ -96,8 +96,8 @@ def test_what_came_back_is_told_once_whichever_account_it_went_to() -> None:
     before = len(texts())
     sending.take_back(second, reason="账户已销户")
     ((_to, text),) = texts()[before:]
-    assert text == f"碳汇款3.00元被银行退回\n会再付到新账户 {page_of(owner)}"
-    assert len(text) <= 70
+    assert text == f"碳汇3.00元被银行退回\n会再付到新账户 {page_of(owner)}"
+    assert len(text.replace("3.00", "1234.50")) <= 70
 
 
 def test_pin_and_answer_fit_into_one_message_each() -> None:

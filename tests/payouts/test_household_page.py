@@ -31,7 +31,7 @@ def visitor() -> Client:
 
 
 def address(household: Household, what: str = "") -> str:
-    return f"/h/{household.public_id}/{what}"
+    return f"/h/{household.page_key}/{what}"
 
 
 def set_pin(household: Household, pin: str = PIN) -> None:
@@ -82,7 +82,7 @@ def test_without_the_pin_nothing_of_anybody_is_shown() -> None:
     for what in ("say/", "stop/"):
         refused = visitor().post(address(owner, what), {"kind": "not_mine"})
         assert refused.status_code == 403 and "enter the PIN again" in refused.content.decode()
-    assert visitor().get("/h/0123456789abcdef0123/").status_code == 404
+    assert visitor().get("/h/0123456789abcdef012345/").status_code == 404
     assert not Case.objects.exists()
 
 

@@ -133,7 +133,7 @@ def test_a_village_s_papers_are_for_its_officer_and_its_county(paid: Payout, tmp
         content = content_of(client, base + "statements.pdf")
         assert sheets(content) == 1
         (tmp_path / str(user.pk)).mkdir()
-        pages = [f"{settings.PUBLIC_BASE_URL}/h/{one.public_id}/" for one in (owner, other)]
+        pages = [f"{settings.PUBLIC_BASE_URL}/h/{one.page_key}/" for one in (owner, other)]
         assert codes(content, tmp_path / str(user.pk)) == sorted(pages)
     notice = content_of(client, base + "notice.pdf?month=" + f"{THIS_MONTH.first:%Y-%m}")
     (tmp_path / "notice").mkdir()
@@ -145,7 +145,7 @@ def test_a_village_s_papers_are_for_its_officer_and_its_county(paid: Payout, tmp
     assert "登岜村" in client.get("/officer/papers/").content.decode()
     (tmp_path / "slip").mkdir()
     assert codes(slips.slip_pdf(owner, "123890"), tmp_path / "slip") == [
-        f"{settings.PUBLIC_BASE_URL}/h/{owner.public_id}/"
+        f"{settings.PUBLIC_BASE_URL}/h/{owner.page_key}/"
     ]
 
 

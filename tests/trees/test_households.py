@@ -320,12 +320,14 @@ class TestTables:
             ("area_mu = 0", "trees_household_area"), ("tenure = 'certificate'", "trees_household_clear_tenure"),
             ("tenure = 'none'", "trees_household_clear_tenure"), ("trees_numbered = 1000", "ordinals_left"),
             ("ordinal = 1", "trees_household_ordinal"), ("id_number_digest = 'taken'", "id_number_digest"),
-            ("public_id = 'taken'", "public_id"), ("client_uuid = '00000000-0000-0000-0000-000000000000'", "client_uuid"),
+            ("public_id = 'taken'", "public_id"), ("page_key = repeat('x', 22)", "page_key"),
+            ("page_key = repeat('x', 21)", "page_key_whole"), ("page_key = repeat('/', 22)", "page_key_whole"),
+            ("client_uuid = '00000000-0000-0000-0000-000000000000'", "client_uuid"),
         ],
     )  # fmt: skip
     def test_households_keep_their_rules_by_plain_sql(self, change: str, rule: str) -> None:
         factories.household(client_uuid=uuid.UUID(int=0))
-        Household.objects.update(id_number_digest="taken", public_id="taken")
+        Household.objects.update(id_number_digest="taken", public_id="taken", page_key="x" * 22)
         second = factories.household()
         with pytest.raises(IntegrityError, match=rule), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"UPDATE trees_household SET {change} WHERE id = %s", [second.pk])

@@ -58,11 +58,12 @@ def test_finance_and_administrators_see_all_households_in_the_admin_others_none(
 
 def test_the_page_of_the_household_s_paper_shows_nobody_s_data(tree: Tree) -> None:
     household = tree.household
-    answer = Client().get(f"/h/{household.public_id}/")
+    answer = Client().get(f"/h/{household.page_key}/")
     assert answer.status_code == 200
     for secret in (household.head_name, household.id_number, household.phone, household.phone[-4:]):
         assert secret not in answer.content.decode()
-    assert Client().get(f"/h/{household.pk}/").status_code == 404
+    for name in (household.pk, household.public_id):
+        assert Client().get(f"/h/{name}/").status_code == 404
 
 
 def test_a_tree_is_not_registered_through_another_area_s_page(tree: Tree) -> None:

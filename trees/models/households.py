@@ -5,6 +5,7 @@ import secrets
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import Func
 from django.utils.translation import gettext_lazy as _
 
 from carbonsink import crypto
@@ -12,9 +13,17 @@ from carbonsink.accounts import roles
 from carbonsink.crypto import DigestField, EncryptedField
 from trees.models.places import Division, Programme
 
+# Made by the database, so that no way in which a household comes about can forget it: 128 bits of two random UUIDs,
+# each of which has 122 from the server's strong source, as 22 letters that addresses may have.
+NEW_PAGE_KEY = Func(
+    template="translate(rtrim(encode(substring(sha256("
+    "uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) FROM 1 FOR 16), 'base64'), '='), '+/', '-_')",
+    output_field=models.CharField(),
+)
+
 
 def new_public_id() -> str:
-    """80 random bits: the household's address on paper."""
+    """80 random bits: the household's name on the market, which everybody may know."""
     return secrets.token_hex(10)
 
 
@@ -45,6 +54,8 @@ class Household(models.Model):
         RETURNED_FARMLAND = "returned_farmland", _("returned farmland")
 
     public_id = models.CharField(max_length=20, unique=True, default=new_public_id, editable=False)
+    # The secret address of its own page: on its papers and in its SMS alone, never on a page or in an answer.
+    page_key = models.CharField(max_length=22, unique=True, db_default=NEW_PAGE_KEY, editable=False)
     client_uuid = models.UUIDField(unique=True, editable=False)
     body_hash = models.CharField(max_length=64, editable=False)
     programme = models.ForeignKey(Programme, models.PROTECT)
@@ -85,6 +96,9 @@ class Household(models.Model):
                 name="trees_household_clear_tenure",
             ),
             models.CheckConstraint(condition=models.Q(trees_numbered__lte=999), name="trees_household_ordinals_left"),
+            models.CheckConstraint(
+                condition=models.Q(page_key__regex=r"^[A-Za-z0-9_-]{22}$"), name="trees_household_page_key_whole"
+            ),
         ]
 
     def __str__(self) -> str:

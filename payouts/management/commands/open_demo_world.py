@@ -25,6 +25,6 @@ class Command(BaseCommand):
         console = Console(stderr=True, file=sys.stderr)
         open_world(password, lambda rows: track(list(rows), "Households", console=console))
         people = [{"role": role, "sign-in": email, "password": password} for role, _, email, _ in PEOPLE]
-        address = reverse("payouts:household", args=[show_household().public_id])
+        address = reverse("payouts:household", args=[show_household().page_key])
         people.append({"role": "household 农户", "sign-in": address, "password": f"PIN {PIN}"})
         self.stdout.write(json.dumps(people, ensure_ascii=False))
