@@ -134,3 +134,5 @@ ORDER_SMALL = env.int("ORDER_SMALL", 1_000)
 # Papers for households: whom they may call, and whether the notice board shows what each household got.
 HELP_PHONE = env.str("HELP_PHONE", "")
 NOTICE_SHOWS_AMOUNTS = env.bool("NOTICE_SHOWS_AMOUNTS", False)
+# Where it does not: of how many households at least a sum is told.
+NOTICE_LEAST_HOUSEHOLDS = env.int("NOTICE_LEAST_HOUSEHOLDS", 3, validate=validate.Range(min=3))

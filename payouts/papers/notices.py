@@ -1,12 +1,23 @@
 """The sheet for a village's notice board: the month's totals, and which households were paid, by their masked names.
 
-How much each one got stands there only where the village wants it so (NOTICE_SHOWS_AMOUNTS); nor does how many trees
-each sold, which with one price is the same.
+How much each one got stands there only where the village wants it so (NOTICE_SHOWS_AMOUNTS). Where it does not, the
+sheets of all months together do not tell a household's amount, not even to one who knows their own:
+
+- One sum alone is told, what arrived; of the rest, how many households. Two would tell a third: what was sold less what
+  arrived is what the one household still waits for. Trees and kilograms, at one price, are sums of money.
+- It is told of NOTICE_LEAST_HOUSEHOLDS households at least: three, the least that the threshold rule of official
+  statistics takes (Glossary of Statistical Disclosure Control, UNECE/Eurostat 2005; some agencies take five).
+- The code leads to the money of all villages, not to the market's page of this one, which counts each household's sold
+  trees.
+
+It does not help against households that put together what they know, where a sum is the least that so many can have
+got, nor against two sheets of the same month between which one household was paid.
 """
 
 from typing import IO
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
@@ -19,7 +30,7 @@ from carbonsink.templatetags.places import place
 from payouts.earnings import Earnings, month_totals
 from payouts.papers.months import Month
 from payouts.papers.statements import monthly
-from purchases.links import page
+from purchases.links import absolute, page
 from trees.models import Division
 
 EDGE, CODE, STEP = 18 * mm, 40 * mm, 9 * mm
@@ -52,11 +63,19 @@ def notice_pdf(village: Division, month: Month, file: IO[bytes]) -> int:
 
 
 def facts_of(everybody: list[Earnings]) -> list[tuple[str, str]]:
-    """The month's totals."""
+    """The month's totals: of money, trees and kilograms as far as they tell nobody's amount."""
     sums = month_totals(everybody)
     if not sums["trees"] and not sums["paid_fen"]:
         return [("登记农户", f"{sums['households']}户"), ("本月", "没有卖出，也没有到账")]
     paid = sum(1 for money in everybody if money.paid)
+    if not settings.NOTICE_SHOWS_AMOUNTS:
+        sold, waiting = sum(1 for one in everybody if one.sold), sum(1 for one in everybody if _waits(one))
+        return [
+            ("登记农户", f"{sums['households']}户"),
+            ("本月卖出", f"{sold}户"),
+            ("本月到账", _sum_of(paid, sums["paid_fen"])),
+            ("还没到账", f"{waiting}户"),
+        ]
     return [
         ("登记农户", f"{sums['households']}户"),
         ("本月卖出", f"{sums['trees']:,}棵，{sums['kg']:,}千克"),
@@ -70,7 +89,20 @@ def said_of(money: Earnings) -> str:
     """What the board says of a household."""
     if money.paid:
         return yuan(money.paid_fen) if settings.NOTICE_SHOWS_AMOUNTS else "已到账"
-    return "待付" if money.on_the_way_fen or money.waiting_fen > 0 else "—"
+    return "待付" if _waits(money) else "—"
+
+
+def _waits(money: Earnings) -> bool:
+    return money.on_the_way_fen > 0 or money.waiting_fen > 0
+
+
+def _sum_of(households: int, fen: int) -> str:
+    """What so many households got together, unless they are too few for a sum to hide each one's part."""
+    if not households:
+        return "0户"
+    if households < settings.NOTICE_LEAST_HOUSEHOLDS:
+        return f"{households}户，户数少，不公示金额"
+    return f"{yuan(fen)}（{households}户）"
 
 
 def _note() -> str:
@@ -83,8 +115,11 @@ def _draw_head(writer: GlyphWriter, village: Division, month: Month, everybody: 
     names = "".join(place(division.name) for division in village.path[-3:])
     writer.fitting(EDGE, A4[1] - 28 * mm, "单株碳汇 收益公示", A4[0] - 2 * EDGE, 30, "Bold")
     writer.fitting(EDGE, A4[1] - 40 * mm, fonts.drawable(f"{names} {month}"), A4[0] - 2 * EDGE, 18, "Medium")
-    qr.draw(canvas, page("area", village.code), A4[0] - EDGE - CODE, A4[1] - 90 * mm, CODE)
-    writer.right(A4[0] - EDGE, A4[1] - 95 * mm, "扫码看本村的树", 12)
+    address, seen = absolute(reverse("payouts:money")), "扫码看钱在哪里"
+    if settings.NOTICE_SHOWS_AMOUNTS:
+        address, seen = page("area", village.code), "扫码看本村的树"
+    qr.draw(canvas, address, A4[0] - EDGE - CODE, A4[1] - 90 * mm, CODE)
+    writer.right(A4[0] - EDGE, A4[1] - 95 * mm, seen, 12)
     y = A4[1] - 52 * mm
     for name, value in facts_of(everybody):
         writer.line(EDGE, y, name, 16)

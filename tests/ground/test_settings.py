@@ -56,6 +56,7 @@ def test_a_missing_secret_is_fatal_outside_tests(missing: str, deployment: str) 
         ("DEPLOYMENT", "prod", "DEPLOYMENT"),
         ("DEBUG", "perhaps", "DEBUG"),
         ("HOLD_MINUTES", "a quarter", "HOLD_MINUTES"),
+        ("NOTICE_LEAST_HOUSEHOLDS", "2", "NOTICE_LEAST_HOUSEHOLDS"),
     ],
 )
 def test_bad_values_are_refused_by_name(name: str, value: str, said: str) -> None:
