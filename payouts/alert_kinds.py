@@ -110,6 +110,14 @@ KINDS = {
         _("Tell whoever runs the platform. The day is published once its figures are in balance."),
         link=_page("payouts:money"),
     ),
+    "books_changed": Kind(
+        _("The books no longer fit what was published"),
+        _("A published day's entries or its tree were changed in the database, and a buyer could not be given a proof."
+          " Until a person has answered, nothing is paid out."),
+        _("Have the audit run. Find out who changed the database, and have it put right from a backup."),
+        by_itself=False,
+        link=_page("payouts:money-day", with_about=True),
+    ),
     "statement_unread": Kind(
         _("The bank's statement cannot be read"),
         _("The bank does not answer, or says something that cannot be booked. What it says since is not known here."),

@@ -14,14 +14,17 @@ from datetime import date, timedelta
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from django.conf import settings
+from django.core.exceptions import FieldError
 from django.db import connection, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from carbonsink.days import bounds
+from carbonsink.errors import DomainError
 from carbonsink.ledger.models import Entry
 from carbonsink.locks import only_one
-from payouts import alerts, figures, leaves, merkle
+from payouts import alerts, figures, leaves, merkle, sealing
 from payouts.models import DailyStatement, DailyTree
 from purchases.certificates import key_id, public_keys, signing_key
 from purchases.models import Order
@@ -90,7 +93,7 @@ def publish(day: date) -> DailyStatement:
     for one in (of_day, ever):
         figures.check(one)
     secret = before.secret if before else secrets.token_hex(32)
-    hashes = b"".join(merkle.leaf_hash(leaf.text(bytes.fromhex(secret))) for leaf in leaves.of_statement(pk))
+    hashes = leaf_hashes(pk, secret)
     statement = DailyStatement(
         pk=pk,
         number=before.number + 1 if before else 1,
@@ -104,8 +107,15 @@ def publish(day: date) -> DailyStatement:
     statement.body = _body(statement, before, of_day, ever)
     statement.signature = base64.b64encode(key.sign(CONTEXT + statement.body.encode())).decode()
     statement.save(force_insert=True)
-    DailyTree.objects.create(statement=statement, hashes=hashes)
+    seal = sealing.seal(secret, day, hashlib.sha256(hashes).digest(), sealing.digests(pk).get(pk, b""))
+    DailyTree.objects.create(statement=statement, hashes=hashes, seal=seal)
     return statement
+
+
+def leaf_hashes(statement_id: int, secret: str) -> bytes:
+    """The hashes of all leaves of a statement in a row, from what the ledger says now."""
+    key = bytes.fromhex(secret)
+    return b"".join(merkle.leaf_hash(leaf.text(key)) for leaf in leaves.of_statement(statement_id))
 
 
 def _body(
@@ -150,33 +160,65 @@ def is_signed(statement: DailyStatement) -> bool:
     return tuple(fields.get(name) for name in ("number", "day", "root", "lines", "key_id")) == beside
 
 
+def tree(statement: DailyStatement) -> list[bytes] | None:
+    """The levels of a statement's tree, made of the stored hashes; None when their root is not the one it tells."""
+    hashes = DailyTree.objects.filter(pk=statement.pk).values_list("hashes", flat=True).first()
+    if hashes is None:
+        return None
+    levels = merkle.levels(bytes(hashes))
+    fits = len(hashes) == statement.lines * merkle.SIZE and merkle.root(levels).hex() == statement.root
+    return levels if fits else None
+
+
+def secret_of(statement: DailyStatement) -> str | None:
+    """The secret of a statement that was read without it; None when it is not one that this platform has encrypted."""
+    try:
+        return statement.secret
+    except FieldError:
+        return None
+
+
 def statements_of(order: Order) -> list[tuple[DailyStatement, list[leaves.Leaf]]]:
     """The statements in which something of an order is, oldest first, with what it is."""
     found = leaves.of_order(order.pk, order.number)
-    statements = DailyStatement.objects.filter(pk__in=found).order_by("number")
+    statements = DailyStatement.objects.filter(pk__in=found).order_by("number").defer("secret")
     return [(statement, found[statement.pk]) for statement in statements]
 
 
 def proof(statement: DailyStatement, order: Order) -> dict[str, Any] | None:
     """The proof that the lines of an order are in a statement, with the statement; None when there are none in it.
 
-    RuntimeError when the ledger does not say any more what was published: run audit.
+    Raises DomainError("books_changed") when the ledger or the tree is not what was published; then an alert stops all
+    runs until a person has found out why.
     """
     mine = leaves.of_order(order.pk, order.number).get(statement.pk)
     if not mine:
         return None
-    hashes = bytes(DailyTree.objects.get(pk=statement.pk).hashes)
-    places = {hashes[at : at + merkle.SIZE]: at // merkle.SIZE for at in range(0, len(hashes), merkle.SIZE)}
-    texts = [leaf.text(bytes.fromhex(statement.secret)) for leaf in mine]
+    levels, secret = tree(statement), secret_of(statement)
+    if not levels or secret is None:
+        raise _books_changed(statement)
+    places = {levels[0][at : at + merkle.SIZE]: at // merkle.SIZE for at in range(0, len(levels[0]), merkle.SIZE)}
+    texts = [leaf.text(bytes.fromhex(secret)) for leaf in mine]
     try:
         proven = sorted((places[merkle.leaf_hash(text)], text.decode()) for text in texts)
     except KeyError as error:
-        raise RuntimeError(f"statement {statement.day} lacks a line of order {order.pk}; run audit") from error
-    tree = merkle.levels(hashes)
-    nodes = merkle.prove(tree, (at for at, _text in proven))
+        raise _books_changed(statement) from error
+    nodes = merkle.prove(levels, (at for at, _text in proven))
     return {
         "statement": signed(statement),
         "order": order.number,
         "leaves": [[at, text] for at, text in proven],
         "nodes": [node.hex() for node in nodes],
     }
+
+
+def _books_changed(statement: DailyStatement) -> DomainError:
+    """What a buyer is told; and an alert, for whoever runs the platform, in their language and not the buyer's."""
+    with translation.override(settings.LANGUAGE_CODE):
+        why = _("There is no proof for an order any more: the ledger or the tree of this day was changed.")
+    alerts.raise_alert("books_changed", str(statement.day), why, stops=True)
+    sentence = _(
+        "Our books no longer fit what we published for this day, so we cannot give you a proof. The people who run this"
+        " site have been told. Keep what you have downloaded: it stays valid."
+    )
+    return DomainError("books_changed", sentence, status=409)

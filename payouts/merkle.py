@@ -4,12 +4,12 @@ So no leaf can pass for a node, and no list of leaves has the root of another on
 to the root, each the hashes of its nodes in a row, 32 bytes each.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
-SIZE = hashlib.sha256().digest_size
+SIZE = sha256().digest_size
 # The root of no leaves at all.
-EMPTY = hashlib.sha256().digest()
+EMPTY = sha256().digest()
 
 
 class Misfit(Exception):
@@ -18,12 +18,12 @@ class Misfit(Exception):
 
 def leaf_hash(text: bytes) -> bytes:
     """The hash of a leaf."""
-    return hashlib.sha256(b"\0" + text).digest()
+    return sha256(b"\0" + text).digest()
 
 
 def node_hash(left_and_right: bytes) -> bytes:
     """The hash of the node above two nodes, whose hashes are given in a row."""
-    return hashlib.sha256(b"\1" + left_and_right).digest()
+    return sha256(b"\1" + left_and_right).digest()
 
 
 def levels(leaves: bytes) -> list[bytes]:
@@ -32,7 +32,8 @@ def levels(leaves: bytes) -> list[bytes]:
     while found and len(found[-1]) > SIZE:
         below = found[-1]
         pairs = len(below) // (2 * SIZE) * 2 * SIZE
-        nodes = (node_hash(below[at : at + 2 * SIZE]) for at in range(0, pairs, 2 * SIZE))
+        # As node_hash, written out: of a year's trees the audit makes millions.
+        nodes = [sha256(b"\1" + below[at : at + 2 * SIZE]).digest() for at in range(0, pairs, 2 * SIZE)]
         found.append(b"".join(nodes) + below[pairs:])
     return found
 

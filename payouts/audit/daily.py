@@ -1,7 +1,11 @@
 """What was published of the money: each day once, signed, in balance, and still what the ledger says."""
 
-from payouts import daily
-from payouts.models import DailyStatement
+from collections.abc import Iterator
+from itertools import islice
+
+from payouts import daily, sealing
+from payouts.audit.running import MOST_NAMED, Look
+from payouts.models import DailyStatement, DailyTree
 
 _FIGURES = """payouts_dailystatement d
           CROSS JOIN LATERAL (VALUES (d.body::jsonb -> 'of_day'), (d.body::jsonb -> 'ever')) v(f)
@@ -66,5 +70,63 @@ CHECKS = {
 
 def unsigned() -> list[str]:
     """Up to ten statements whose signature does not fit what is stored."""
-    every = DailyStatement.objects.order_by("number").defer("secret").iterator()
-    return [str(one.day) for one in every if not daily.is_signed(one)][:10]
+    return _up_to_ten(one for one in _published() if not daily.is_signed(one))
+
+
+def changed() -> list[str]:
+    """Up to ten statements whose entries or tree are not what they were when it was published.
+
+    Its seal tells; where there is none, the leaves are made anew.
+    """
+    # In this order: of a day that is published meanwhile nothing is looked at.
+    statements, trees = list(_published()), sealing.trees()
+    entries = sealing.digests()
+
+    def has_changed(one: DailyStatement) -> bool:
+        sealed, tree = trees.get(one.pk, ("", b""))
+        if not sealed:
+            return _has_other_root(one) or _has_other_leaves(one)
+        secret = daily.secret_of(one)
+        return secret is None or sealed != sealing.seal(secret, one.day, tree, entries.get(one.pk, b""))
+
+    return _up_to_ten(one for one in statements if has_changed(one))
+
+
+def other_roots() -> list[str]:
+    """Up to ten statements whose tree is not there, or does not have the root that was signed."""
+    return _up_to_ten(one for one in _published() if _has_other_root(one))
+
+
+def other_leaves() -> list[str]:
+    """Up to ten statements of which any leaf is not what the ledger says now."""
+    return _up_to_ten(one for one in _published() if _has_other_leaves(one))
+
+
+# {sentence: what names the days}, of what no query can tell.
+LOOKS: dict[str, Look] = {
+    "published days whose entries or tree have changed": changed,
+    "daily statements whose signature does not fit": unsigned,
+}
+# Minutes for a year's sales. Without the platform's keys nobody can do what these alone would see.
+WHOLE: dict[str, Look] = {
+    "published days whose tree does not have the signed root": other_roots,
+    "published days whose leaves are not what the ledger says": other_leaves,
+}
+
+
+def _has_other_root(one: DailyStatement) -> bool:
+    return daily.tree(one) is None
+
+
+def _has_other_leaves(one: DailyStatement) -> bool:
+    secret, tree = daily.secret_of(one), DailyTree.objects.filter(pk=one.pk).first()
+    return secret is None or tree is None or daily.leaf_hashes(one.pk, secret) != bytes(tree.hashes)
+
+
+def _published() -> Iterator[DailyStatement]:
+    """All statements; the secret of one that was tampered with cannot be read, so each is fetched by itself."""
+    return DailyStatement.objects.order_by("number").defer("secret").iterator()
+
+
+def _up_to_ten(found: Iterator[DailyStatement]) -> list[str]:
+    return [str(one.day) for one in islice(found, MOST_NAMED)]

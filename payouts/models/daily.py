@@ -38,14 +38,22 @@ class DailyStatement(models.Model):
 
 
 class DailyTree(models.Model):
-    """The hashes of a statement's leaves in a row, from which its tree is made again for each proof. Append-only."""
+    """The hashes of a statement's leaves in a row, from which its tree is made again for each proof. Append-only.
+
+    The seal says what the ledger said of the day's entries (`payouts.sealing`). A day that was published before there
+    were seals has none.
+    """
 
     statement = models.OneToOneField(DailyStatement, models.PROTECT, primary_key=True, related_name="tree")
     hashes = models.BinaryField()
+    seal = models.CharField(max_length=64, blank=True, default="")
 
     class Meta:
         verbose_name = _("tree of a daily statement")
         verbose_name_plural = _("trees of daily statements")
+        constraints = [
+            models.CheckConstraint(condition=Q(seal__regex="^([0-9a-f]{64})?$"), name="payouts_dailytree_seal"),
+        ]
 
 
 class PublishedEntry(models.Model):

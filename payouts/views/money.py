@@ -42,13 +42,14 @@ def money(request: HttpRequest) -> HttpResponse:
 def statement(request: HttpRequest, day: str) -> HttpResponse:
     """One day: its figures, the equations, and the signed text."""
     found = _found(day)
-    near = DailyStatement.objects.filter(number__in=[found.number - 1, found.number + 1]).in_bulk(field_name="number")
+    near = DailyStatement.objects.filter(number__in=[found.number - 1, found.number + 1])
+    beside = near.defer("secret").in_bulk(field_name="number")
     context = {
         "statement": found,
         "told": _told(found),
         "is_signed": daily.is_signed(found),
-        "before": near.get(found.number - 1),
-        "after": near.get(found.number + 1),
+        "before": beside.get(found.number - 1),
+        "after": beside.get(found.number + 1),
     }
     return render(request, "payouts/money_day.html", context)
 
@@ -104,7 +105,7 @@ def _found(day: str) -> DailyStatement:
         raise Http404 from error
     if str(asked) != day:
         raise Http404
-    return get_object_or_404(DailyStatement, day=asked)
+    return get_object_or_404(DailyStatement.objects.defer("secret"), day=asked)
 
 
 def _asked(request: HttpRequest, name: str) -> str:

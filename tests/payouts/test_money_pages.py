@@ -10,11 +10,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from payouts import daily
-from payouts.models import DailyStatement
+from payouts.models import Alert, DailyStatement
+from payouts.runs import why_stopped
 from purchases.models import Order
 from tests import factories
+from tests.payouts.test_audit import by_hand
 
 pytestmark = pytest.mark.django_db
+
+# 300 fen of an order's largest line go to its smallest one.
+LINES = "FROM ledger_line WHERE entry_id = (SELECT min(id) FROM ledger_entry)"
+MOVED = f"""UPDATE ledger_line SET fen = fen + CASE fen WHEN -900 THEN 300 ELSE -300 END
+             WHERE fen IN (-900, -600) AND id IN (SELECT id {LINES})"""
 
 
 def anyone() -> Client:
@@ -134,6 +141,42 @@ def test_an_altered_statement_is_said_to_be_one(order: Order) -> None:
         cursor.execute("UPDATE payouts_dailystatement SET root = repeat('0', 64)")
         cursor.execute("ALTER TABLE payouts_dailystatement ENABLE TRIGGER payouts_dailystatement_fixed")
     assert "The signature does not fit." in anyone().get(f"/money/{day()}/").content.decode()
+
+
+SPOILT = {
+    "the ledger": MOVED,
+    "a leaf": "UPDATE payouts_dailytree SET hashes = set_byte(hashes, 3, 255 - get_byte(hashes, 3))",
+    "the tree": "DELETE FROM payouts_dailytree",
+    "the secret": "UPDATE payouts_dailystatement SET secret = 'x'",
+    "the root": "UPDATE payouts_dailystatement SET root = repeat('0', 64)",
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_buyer_whose_proof_cannot_be_given_is_told_so_and_so_are_people(order: Order, spoilt: str) -> None:
+    on, households = day(), [sink.tree.household for sink in order.sinks.select_related("tree__household")]
+    by_hand(SPOILT[spoilt])
+    for _again in range(2):
+        answer = anyone().get(f"/money/{on}/proof?order={order.number}&token={order.token}")
+        page = answer.content.decode()
+        assert answer.status_code == 409
+        assert "Our books no longer fit what we published for this day" in page
+        assert not [one for one in ("ledger", "audit", *(owner.public_id for owner in households)) if one in page]
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.about, alert.state, alert.stops) == ("books_changed", on, "open", True)
+    assert order.number not in alert.text
+    assert why_stopped() != ""
+    for address in ("/money/", f"/money/{on}/", f"/money/{on}.json", f"/money/orders/{order.token}/"):
+        assert anyone().get(address).status_code == 200
+
+
+def test_a_changed_line_keeps_no_other_order_from_its_proof(order: Order) -> None:
+    by_hand(MOVED)
+    other = Order.objects.exclude(pk=order.pk).get()
+    assert anyone().get(f"/money/{day()}/proof?order={other.number}&token={other.token}").status_code == 200
+    assert anyone().get(f"/money/{day()}/proof?order={order.number}&token={other.token}").status_code == 404
+    assert not Alert.objects.exists()
+    assert why_stopped() == ""
 
 
 def test_the_program_can_be_downloaded() -> None:

@@ -23,9 +23,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--jobs", type=int, default=1, help="how many statements at once (2 on two cores)")
         parser.add_argument("--only", default="", help="only the statements with these words in them")
+        parser.add_argument("--whole", action="store_true", help="make each leaf of each published day anew, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wanted = {**running.of_texts(checks.CHECKS), **audit.statements()}
+        wanted = {**running.of_texts(checks.CHECKS), **audit.statements(whole=options["whole"])}
         wanted = {sentence: wanted[sentence] for sentence in wanted if options["only"] in sentence}
         if not wanted:
             raise CommandError(f"No statement has the words “{options['only']}” in it.")
