@@ -1,6 +1,11 @@
+from urllib.parse import urlencode
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -10,6 +15,11 @@ from carbonsink.crypto import digests, mask_name
 from carbonsink.templatetags.money import yuan
 from payouts import accounts, approvals, sending
 from payouts.models import Alert, Attempt, BankAccount, Payout, StatementRow
+
+
+def followed(number: str, shown: str) -> str:
+    """A link to where the money of this number is followed."""
+    return format_html('<a href="{}?{}">{}</a>', reverse("payouts:follow"), urlencode({"q": number}), shown)
 
 
 @admin.register(BankAccount)
@@ -58,7 +68,7 @@ class BankAccountAdmin(FinanceMixin, ModelAdmin):
 
 @admin.register(Payout)
 class PayoutAdmin(FinanceMixin, ModelAdmin):
-    list_display = ["out_no", "household", "amount", "state", "created_at", "bank_reference"]
+    list_display = ["out_no", "household", "amount", "state", "created_at", "bank_reference", "follow"]
     list_filter = ["state"]
     search_fields = ["out_no", "bank_reference"]
     list_select_related = ["household"]
@@ -67,6 +77,10 @@ class PayoutAdmin(FinanceMixin, ModelAdmin):
     @admin.display(description=_("amount"), ordering="fen")
     def amount(self, payout: Payout) -> str:
         return yuan(payout.fen)
+
+    @admin.display(description=_("Follow the money"))
+    def follow(self, payout: Payout) -> str:
+        return followed(payout.out_no, gettext("Follow"))
 
     @admin.action(description=_("Approve the chosen held payouts"), permissions=["finance"])
     def approve_held(self, request: HttpRequest, queryset: QuerySet[Payout]) -> None:
@@ -79,8 +93,23 @@ class PayoutAdmin(FinanceMixin, ModelAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyMixin, ModelAdmin):
-    list_display = ["payout", "state", "created_at"]
+    list_display = ["payout", "state", "created_at", "file", "follow"]
     list_filter = ["state"]
+    search_fields = ["payout__out_no", "batch__number", "batch__name"]
+    fields = ["payout", "request_sha256", "file", "state", "created_at", "follow"]
+    readonly_fields = ["file", "follow"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """Without what stands in the files."""
+        return super().get_queryset(request).select_related("payout", "batch").defer("batch__content")
+
+    @admin.display(description=_("file"), ordering="batch")
+    def file(self, attempt: Attempt) -> str | None:
+        return followed(attempt.batch.number, attempt.batch.name) if attempt.batch else None
+
+    @admin.display(description=_("Follow the money"))
+    def follow(self, attempt: Attempt) -> str:
+        return followed(attempt.payout.out_no, gettext("Follow"))
 
 
 @admin.register(Alert)
@@ -92,7 +121,8 @@ class AlertAdmin(ReadOnlyMixin, ModelAdmin):
 
 @admin.register(StatementRow)
 class StatementRowAdmin(FinanceMixin, ModelAdmin):
-    list_display = ["serial", "bank", "booked_at", "amount", "kind", "payout"]
+    list_display = ["serial", "bank", "booked_at", "amount", "kind", "payout", "follow"]
+    list_select_related = ["payout"]
     list_filter = ["kind", "bank"]
     search_fields = ["serial"]
 
@@ -100,4 +130,9 @@ class StatementRowAdmin(FinanceMixin, ModelAdmin):
     def amount(self, row: StatementRow) -> str:
         return yuan(row.fen)
 
-    fields = ["serial", "bank", "booked_at", "fen", "kind", "remittance", "bank_reference", "payout", "entry"]
+    @admin.display(description=_("Follow the money"))
+    def follow(self, row: StatementRow) -> str:
+        return followed(row.serial, gettext("Follow"))
+
+    fields = ["serial", "bank", "booked_at", "fen", "kind", "remittance", "bank_reference", "payout", "entry", "follow"]
+    readonly_fields = ["follow"]

@@ -126,13 +126,14 @@ class Branch:
 
 @dataclass
 class Chain:
-    """All that was found. `more` lines are not shown."""
+    """All that was found. `more` lines are not shown; `file`: the one that `row` is of."""
 
     order: Order | None = None
     payments: list[Payment] = field(default_factory=list)
     branches: list[Branch] = field(default_factory=list)
     legs: list[Leg] = field(default_factory=list)
     row: StatementRow | None = None
+    file: Batch | None = None
     lines: int = 0
     lines_fen: int = 0
 
@@ -210,11 +211,13 @@ def of_payout(payout: Payout) -> Chain:
 
 
 def of_row(row: StatementRow) -> Chain:
-    """The chain of a row of the bank's statement: its payout's, if only by the word of two people, or the row alone."""
-    said = row.clarifications.filter(state=Clarification.State.AGREED).select_related("payout").first()
-    payout = said.payout if said else row.payout
+    """The chain of a row of the bank's statement: its payout's, if only by the word of two people, or none, and
+    the file it is of, whose payouts are told by `follow_many`."""
+    agreed = row.clarifications.filter(state=Clarification.State.AGREED)
+    said = agreed.select_related("payout", "batch").defer("batch__content").first()
+    payout, file = (said.payout, said.batch) if said else (row.payout, row.batch)
     chain = of_payout(payout) if payout else Chain()
-    chain.row = row
+    chain.row, chain.file = row, file
     return chain
 
 
@@ -289,7 +292,7 @@ def _clarified(payouts: Sequence[Payout]) -> dict[int, list[Clarification]]:
     files = {one.batch_id: [same.payout_id for same in arrived if same.batch_id == one.batch_id] for one in arrived}
     agreed = Clarification.objects.filter(state=Clarification.State.AGREED)
     mine = Q(payout__in=pks) | Q(follow_up__in=pks) | Q(batch__in=[pk for pk in files if pk], row__fen__lt=0)
-    said = agreed.filter(mine).select_related("row", "proposed_by", "agreed_by")
+    said = agreed.filter(mine).select_related("row", "batch", "proposed_by", "agreed_by").defer("batch__content")
     found: dict[int, list[Clarification]] = {}
     for one in said.order_by("pk"):
         of_one = one.follow_up_id or one.payout_id

@@ -107,6 +107,11 @@ def rows() -> QuerySet[StatementRow]:
     return StatementRow.objects.filter(Q(batch__isnull=False) | Q(pk__in=_AGREED.values("row")))
 
 
+def rows_of(batch: Batch) -> QuerySet[StatementRow]:
+    """The rows of one file."""
+    return StatementRow.objects.filter(Q(batch=batch) | Q(pk__in=_AGREED.filter(batch=batch).values("row")))
+
+
 def _in_debited_files() -> QuerySet[Attempt]:
     said = StatementRow.objects.filter(batch__isnull=False).values("batch")
     return Attempt.objects.filter(Q(batch__in=said) | Q(batch__in=_AGREED.values("batch")))

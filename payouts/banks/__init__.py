@@ -29,6 +29,11 @@ def file_bank(code: str) -> FileBank:
     return cast(FileBank, found)
 
 
+def codes() -> list[str]:
+    """The codes of all banks."""
+    return list(_BANKS)
+
+
 def by_file() -> list[str]:
     """The codes of the banks that take files."""
     return [code for code in _BANKS if bank(code).at_once > 1]
