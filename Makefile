@@ -62,7 +62,7 @@ bench: venv  ## How fast the doors are beside bare SQL and Pillow (SCALE=1 is th
 	@exec $(PY) -m bench --scale $(SCALE) $(ARGS)
 
 .PHONY: chaos
-chaos: venv  ## Every fault 20 times, for real; goes on where it was stopped (ARGS="--only two_beats --times 5 --jobs 2")
+chaos: venv  ## Every fault 20 times, for real; goes on where it was stopped while the code is the same (ARGS="--only two_beats --times 5 --jobs 2")
 	@exec $(PY) -m tests.chaos $(ARGS)
 
 .PHONY: lint

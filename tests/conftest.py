@@ -17,9 +17,12 @@ from django.test import TransactionTestCase
 
 from carbonsink.standins import keys
 from tests import emptying, template
+from tests.chaos.seeds import pytest_terminal_summary
 from tests.processes import Fork, Process
 from tests.servers import HERE
 from tests.standins.clients import BankClient, WechatClient
+
+__all__ = ["pytest_terminal_summary"]
 
 NO_TRUNCATE = [
     "carbonsink_statechange",

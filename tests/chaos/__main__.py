@@ -1,8 +1,9 @@
 """python -m tests.chaos [--only NAME …] [--times 20] [--seed N] [--jobs 1] [--fresh] [--dir .chaos]
 
 Plays every scenario so many times, each with a seed of its own, on servers of its own. What has been played stands in
-DIR/state.json, so that an interrupted run goes on where it was; DIR/report.md and report.json tell what came of it.
-Exit code 1 when any play found something.
+DIR/state.json, so that an interrupted run goes on where it was, as long as the code stays the same: plays of other code
+are kept, and do not count. DIR/report.md and report.json tell what came of it. Exit code 1 when any play of this code
+found something, or the code was changed meanwhile.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from carbonsink.embedded import children
-from tests.chaos import report
+from tests.chaos import code, report
 from tests.chaos.names import NAMES, ONCE, SECONDS
 from tests.processes import ROOT
 
@@ -49,21 +50,35 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted; the next run goes on from here.")
         return 130
-    report.write(options.dir, state.plays)
+    return account(options, state)
+
+
+def account(options: argparse.Namespace, state: "State") -> int:
+    """Reports, and gives the exit code."""
+    plays = state.of_this_code()
+    older = len(state.plays) - len(plays)
+    report.write(options.dir, plays, older=older)
+    report.show(plays, Console(), older=older)
+    if code.digest(state.root) != state.digest:
+        Console(stderr=True).print("The code was changed meanwhile: play it again.")
+        return 1
     wanted = options.only or NAMES
-    failed = [play for play in state.plays if not play["ok"] and play["scenario"] in wanted]
-    report.show(state.plays, Console())
-    return 1 if failed else 0
+    return 1 if any(not play["ok"] and play["scenario"] in wanted for play in plays) else 0
 
 
 class State:
-    """All plays so far, kept after each."""
+    """All plays so far, kept after each; those count that were played on the code as it is now."""
 
-    def __init__(self, file: Path, *, fresh: bool) -> None:
+    def __init__(self, file: Path, *, fresh: bool, root: Path = ROOT) -> None:
         self._file, self._lock = file, threading.Lock()
+        self.root, self.digest = root, code.digest(root)
         self.plays: list[dict[str, Any]] = []
         if file.exists() and not fresh:
             self.plays = json.loads(file.read_text())
+
+    def of_this_code(self) -> list[dict[str, Any]]:
+        """Those that count."""
+        return [play for play in self.plays if play.get("played_on") == self.digest]
 
     def add(self, play: dict[str, Any]) -> None:
         """Notes a play, whole or not at all."""
@@ -75,7 +90,7 @@ class State:
 
     def times(self, name: str) -> int:
         """How often a scenario was played well."""
-        return sum(play["scenario"] == name and play["ok"] for play in self.plays)
+        return sum(play["scenario"] == name and play["ok"] for play in self.of_this_code())
 
 
 def perform(options: argparse.Namespace, state: State) -> None:
@@ -128,7 +143,9 @@ def run(
     watch: Callable[[int, int], None] = lambda done, of: None,
     running: set[subprocess.Popen[bytes]] | None = None,
 ) -> dict[str, Any]:
-    """Plays one scenario as a process of its own, which is ended with all it started when it takes too long."""
+    """Plays one scenario as a process of its own, which is ended with all it started when it takes too long. `played_on`
+    is the code's digest, empty where it was changed meanwhile."""
+    played_on = code.digest()
     ground.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tests.chaos.play", name, "--dir", str(ground), "--seed", str(seed)]
     running, log = set() if running is None else running, ground / "play.log"
@@ -148,12 +165,12 @@ def run(
                     last = line
     finally:
         limit.cancel()
-        code = children.stop(child, ((signal.SIGTERM, 20.0),))
+        ended = children.stop(child, ((signal.SIGTERM, 20.0),))
         running.discard(child)
     if "seconds" not in last:
         last["seconds"] = round(time.monotonic() - started, 1)
-        last["error"] = f"ended with {code}: {log.read_text(errors='replace')[-2000:]}"
-    return last | {"code": code}
+        last["error"] = f"ended with {ended}: {log.read_text(errors='replace')[-2000:]}"
+    return last | {"code": ended, "played_on": played_on if code.digest() == played_on else ""}
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 import inspect
 import os
 import random
-import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.chaos import seeds
 from tests.chaos.__main__ import run
 from tests.chaos.names import NAMES, ONCE, ROOMS
 from tests.processes import ROOT
@@ -34,8 +35,10 @@ def test_every_scenario_of_a_room_is_played(room: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ONCE])
-def test_every_fen_arrives_once_in_spite_of(name: str, ground: Path) -> None:
+def test_every_fen_arrives_once_in_spite_of(
+    name: str, ground: Path, record_property: Callable[[str, object], None]
+) -> None:
     seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**9))
-    sys.stdout.write(f"CHAOS_SEED={seed}\n")
+    record_property(seeds.NAME, f"{name} {seed}")
     play = run(name, seed, ground)
     assert play["ok"], f"CHAOS_SEED={seed}: {play['error']}"
