@@ -18,6 +18,7 @@ from carbonsink.ledger.models import Account
 from carbonsink.locks import only_one
 from carbonsink.states import move_many
 from payouts import alerts, models, whole_files
+from payouts.banks import by_file
 from payouts.models import Payout
 from trees.models import Flag
 
@@ -34,9 +35,10 @@ _LOCK = """
 # One payout per household whose account may be paid now; who has waited longest comes first while the escrow lasts.
 # Amounts and settlements come from one look at the lines, in one statement: a capture that is committed between two
 # looks would be settled and not paid. What failed or came back by the word of a file is owed again, and any one person
-# may bring a file: what follows waits for two.
+# may bring a file: whatever takes that money waits for two, through all payouts that had it since. Each step is a look
+# at one row, since no join may be by loops.
 _PAYOUTS = """
-    WITH open_lines AS MATERIALIZED (
+    WITH RECURSIVE open_lines AS MATERIALIZED (
         SELECT l.id, l.fen, a.owner AS household_id
           FROM ledger_line l
           JOIN ledger_account a ON a.id = l.account_id
@@ -51,11 +53,17 @@ _PAYOUTS = """
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
+    ), owed_again (line_id) AS (
+        SELECT (SELECT l.id FROM ledger_line l WHERE l.fen < 0 AND l.entry_id = (
+                       SELECT e.id FROM ledger_entry e WHERE e.reference = 'reversed:' || f.out_no))
+          FROM payouts_payout f WHERE f.state IN ('failed', 'returned') AND f.bank = ANY(%(files)s)
+         UNION
+        SELECT (SELECT l.id FROM ledger_line l WHERE l.fen < 0 AND l.entry_id = (
+                       SELECT e.id FROM ledger_entry e WHERE e.reference = 'reversed:' || (
+                              SELECT s.payout_reference FROM ledger_settlement s WHERE s.line_id = o.line_id)))
+          FROM owed_again o WHERE o.line_id IS NOT NULL
     ), undone_by_file AS (
-        SELECT f.household_id FROM payouts_payout f JOIN payouts_attempt t ON t.payout_id = f.id
-          LEFT JOIN payouts_payout later ON later.household_id = f.household_id AND later.id > f.id
-               AND later.state = 'succeeded'
-         WHERE f.state IN ('failed', 'returned') AND t.batch_id IS NOT NULL AND later.id IS NULL
+        SELECT l.household_id FROM owed_again JOIN open_lines l ON l.id = line_id
     ), chosen AS (
         SELECT p.*, CASE WHEN p.household_id IN (
                               SELECT household_id FROM trees_flag
@@ -187,6 +195,7 @@ def _write_payouts(bank: str, kind: models.Run.Kind, by: User | None) -> list[in
         "run_limit": settings.PAYOUT_RUN_APPROVAL_ABOVE_FEN,
         "approvals": APPROVALS,
         "flags": list(HOLDING_FLAGS),
+        "files": by_file(),
         "now": timezone.now(),
         "minimum": minimum_fen(kind),
         "transit": ledger.account(Account.Kind.TRANSIT).pk,

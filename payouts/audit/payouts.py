@@ -46,6 +46,20 @@ CHECKS = {
         SELECT p.out_no FROM payouts_payout p LEFT JOIN payouts_approval a ON a.payout_id = p.id
          WHERE p.approvals_needed > 0 AND p.state NOT IN ('prepared', 'held', 'cancelled')
          GROUP BY p.id HAVING count(a.id) < p.approvals_needed""",
+    # Follow-ups that nobody sends are what two people have said.
+    "payouts without approval of money that was owed again by the word of a bank's file": """
+        WITH RECURSIVE owed_again (line_id) AS (
+            SELECT l.id FROM payouts_payout f JOIN ledger_entry e ON e.reference = 'reversed:' || f.out_no
+              JOIN ledger_line l ON l.entry_id = e.id AND l.fen < 0
+             WHERE f.state IN ('failed', 'returned') AND f.bank IN (SELECT bank FROM payouts_batch)
+             UNION
+            SELECT l.id FROM owed_again o JOIN ledger_settlement s ON s.line_id = o.line_id
+              JOIN ledger_entry e ON e.reference = 'reversed:' || s.payout_reference
+              JOIN ledger_line l ON l.entry_id = e.id AND l.fen < 0)
+        SELECT p.out_no FROM owed_again o JOIN ledger_settlement s ON s.line_id = o.line_id
+          JOIN payouts_payout p ON p.out_no = s.payout_reference
+         WHERE p.approvals_needed = 0
+           AND NOT EXISTS (SELECT FROM payouts_clarification c WHERE c.follow_up_id = p.id)""",
     "approvals of a payout by whoever entered its account": """
         SELECT a.id FROM payouts_approval a JOIN payouts_payout p ON p.id = a.payout_id
           JOIN payouts_bankaccount b ON b.id = p.account_id WHERE b.entered_by_id = a.by_id""",

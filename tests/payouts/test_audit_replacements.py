@@ -5,6 +5,7 @@ import pytest
 from payouts import audit
 from purchases.models import Refund, Replacement
 from tests import factories
+from tests.payouts.test_after_a_file import UNAPPROVED
 from tests.payouts.test_alerts import UNTOLD
 from tests.payouts.test_audit import BROKEN as ELSEWHERE
 from tests.payouts.test_audit import by_hand
@@ -95,6 +96,7 @@ def test_every_check_is_tried_here_or_elsewhere() -> None:
         *GIFTS,
         *STRAYS,
         CLARIFIED,
+        UNAPPROVED,
         *WHOLE_FILES,
         "sinks on sale of years that no enrolment covers",
     }
