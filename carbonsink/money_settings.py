@@ -118,6 +118,8 @@ DAIFA_ACCOUNT_WORDS = env.list(
         *("账号有误", "卡号有误"),
     ],
 )
+# A failed row with one of these words in its state or reason says that the bank had it before: no answer to that.
+DAIFA_DUPLICATE_WORDS = env.list("DAIFA_DUPLICATE_WORDS", ["重复", "已存在", "已处理", "已提交", "已受理"])
 DAIFA_PENDING_WORDS = env.list("DAIFA_PENDING_WORDS", ["处理中", "待处理", "已受理"])
 
 # The rules of holding sinks until they are paid.

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from django.utils import translation
 
+from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
-from payouts import tasks
+from payouts import batches, tasks
 from payouts.banks import file_bank
 from payouts.banks.base import BankError, Instruction, Page, Transfer
-from payouts.models import Alert, Attempt, BankReport, Batch
-from tests.payouts import money
+from payouts.models import Alert, Attempt, BankReport, Batch, Payout
+from payouts.runs import run_payouts
+from tests import factories
+from tests.payouts import money, whole
 from tests.payouts.filing import FileBank, states
 from tests.payouts.test_initiations import CNAPS, FIRST
 
@@ -107,6 +110,24 @@ def test_columns_and_words_of_the_result_are_settings(settings: Any) -> None:
     assert said(page) == [(A, "succeeded", None, ""), (B, "failed", None, "")]
 
 
+@pytest.mark.parametrize("why", ["重复提交", "该笔已处理，请勿再次发送", "流水号已存在"])
+def test_a_row_refused_as_known_has_not_failed(why: str) -> None:
+    page = read(HEADING + f"1,滚修,6217,3.00,失败,{why},,{A}\r\n2,王五,6218,4.00,失败,户名不符,,{B}\r\n")
+    assert said(page) == [(B, "failed", 400, "户名不符")]
+    assert page.file
+    assert page.file.doubled == (A,)
+    # An arrival whose remark has such a word is one.
+    assert said(read(HEADING + f"1,滚修,6217,3.00,成功,已处理,,{A}\r\n")) == [(A, "succeeded", 300, "已处理")]
+
+
+def test_the_words_for_what_the_bank_had_before_are_a_setting(settings: Any) -> None:
+    settings.DAIFA_FAILURE_WORDS, settings.DAIFA_DUPLICATE_WORDS = ["F", "D"], ["D", "E07"]
+    page = read(HEADING + f"1,x,6,3.00,D,,,{A}\r\n2,x,6,3.00,F,E07,,{B}\r\n3,x,6,3.00,F,重复,,{C}\r\n")
+    assert said(page) == [(C, "failed", 300, "重复")]
+    assert page.file
+    assert page.file.doubled == (A, B)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -161,10 +182,39 @@ def test_bulk_payments_arrive_through_the_front_end_machine(daifa_bank: FileBank
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("daifa")
+def test_a_file_handed_in_twice_fails_nothing_whichever_result_comes_first(settings: Any) -> None:
+    settings.DAIFA_OUT_DIR = ""
+    batch = whole.written(300, 400)
+    person = factories.user(roles.FINANCE)
+    for _ in range(2):
+        batches.download(batch, by=person)
+    batches.say_delivered(batch, by=person)
+    first, second = Payout.objects.order_by("pk")
+
+    def bring(state: str, why: str) -> dict[str, int]:
+        rows = [f"1,{one.fen},{state},{why},{one.out_no}\r\n" for one in (first, second)]
+        text = "序号,分,处理状态,失败原因,备注\r\n" + "".join(rows)
+        outcome = batches.read_file("daifa", "result.csv", text.encode("gb18030"), by=person)
+        return {name: count for name, count in vars(outcome).items() if count}
+
+    assert bring("失败", "重复提交") == {"doubtful": 2}
+    assert states() == ["sending", "sending"]
+    assert [money.owed_fen(one.household) for one in (first, second)] == [0, 0]
+    raised = Alert.objects.filter(state="open").order_by("pk")
+    assert list(raised.values_list("kind", "about", "stops")) == [
+        ("report_contradicts", one.out_no, True) for one in (first, second)
+    ]
+    money.owe({first.household: 50})
+    money.settle(50, "daifa")
+    assert run_payouts().payouts == 0
+    assert bring("成功", "") == {"arrived": 2}
+    assert states() == ["succeeded", "succeeded"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_name_the_encoding_lacks_is_held_back_alone(daifa_bank: FileBank, settings: Any) -> None:
     settings.DAIFA_ENCODING = "gbk"
-    from tests import factories
-
     rare = factories.household(head_name="滚𠮷")
     factories.account(rare)
     (other,) = money.households(1)

@@ -27,18 +27,19 @@ def read(name: str, content: bytes) -> Page:
     places, heading = _heading(name, rows)
     reports: dict[str, TransferReport] = {}
     nameless: list[str] = []
+    doubled: list[str] = []
     problems: list[tuple[int, str]] = []
     for line, cells in enumerate(rows[heading + 1 :], start=heading + 2):
         if not any(cells) or any(cell.startswith(_SUMS) for cell in cells[:2]):
             continue
         row = {ours: cells[place] if place < len(cells) else "" for ours, place in places.items()}
         try:
-            _take(row, reports, nameless)
+            _take(row, reports, nameless, doubled)
         except Problem as problem:
             problems.append((line, str(problem)))
     if problems:
         raise refused(problems)
-    file = ReportFile(name, content, "daifa", nameless=tuple(nameless))
+    file = ReportFile(name, content, "daifa", nameless=tuple(nameless), doubled=tuple(doubled))
     return Page((), "", reports=tuple(reports.values()), file=file)
 
 
@@ -78,13 +79,17 @@ def _heading(name: str, rows: list[list[str]]) -> tuple[dict[str, int], int]:
     )
 
 
-def _take(row: dict[str, str], reports: dict[str, TransferReport], nameless: list[str]) -> None:
-    """Adds what a row says. Problem for a word nobody knows, an amount that is none, two rows that contradict."""
+def _take(row: dict[str, str], reports: dict[str, TransferReport], nameless: list[str], doubled: list[str]) -> None:
+    """Adds what a row says. A file may have been handed in twice: a row that is refused as known says nothing of what
+    was handed in first. Problem for a word nobody knows, an amount that is none, two rows that contradict."""
     out_no = row["out_no"]
     if not _NUMBER.fullmatch(out_no):
         nameless.append(read_text(out_no, 40) or "—")
         return
     state, reason = _state(row["state"]), read_text(row.get("reason", ""), 160)
+    if state == "failed" and any(word in f"{row['state']} {reason}" for word in settings.DAIFA_DUPLICATE_WORDS):
+        doubled.append(out_no)
+        return
     report = TransferReport(
         out_no,
         state,
