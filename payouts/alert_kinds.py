@@ -77,6 +77,13 @@ KINDS = {
         by_itself=False,
         link=_page("payouts:finance-files"),
     ),
+    "file_contradicts": Kind(
+        _("The bank contradicts what it had said of a file"),
+        _("It had refused the file, or each payout in it, and they are owed again. Now it says that it pays them."),
+        _("Ask the bank what it has paid of this file. Approve none of these payouts again before it has said so."),
+        by_itself=False,
+        link=_page("payouts:finance-files"),
+    ),
     "file_unanswered": Kind(
         _("A bank has not answered a file"),
         _("The file was handed over, and not all of its payouts have an answer."),

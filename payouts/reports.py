@@ -2,6 +2,7 @@
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.states import move
@@ -47,7 +48,7 @@ def _trouble(payout: Payout, report: TransferReport) -> str:
 
 
 def take_batch(code: str, report: BatchReport) -> str:
-    """Records what the bank says of a file of ours as a whole, and returns what came of it: accepted, refused,
+    """Records what the bank says of a file of ours as a whole, and returns what came of it: accepted, settled, refused,
     doubtful, unknown or nothing (empty)."""
     batch = Batch.objects.filter(bank=code, number=report.number).first()
     if batch is None:
@@ -61,14 +62,26 @@ def take_batch(code: str, report: BatchReport) -> str:
         return "doubtful"
     if refused:
         _refuse(batch, report.reason)
-    elif report.state == "accepted":
+    elif report.state in ("accepted", "settled"):
+        if _has_failed(batch):
+            # Whoever reads this must look before more is sent: all of it is owed again.
+            text = _("The bank says “%(said)s” of a file of which all has failed by its own word and is owed again.")
+            alerts.raise_alert("file_contradicts", batch.number, text % {"said": report.reason}, stops=True)
+            return "doubtful"
+        if report.state == "settled" and not _is_here(batch):
+            Batch.objects.filter(pk=batch.pk, settled_at=None).update(settled_at=timezone.now())
         for out_no in _numbers(batch, [Attempt.State.SENDING, Attempt.State.UNKNOWN]):
             take_report(code, TransferReport(out_no, "accepted", reason=report.reason))
     return report.state
 
 
 def _has_arrived(batch: Batch) -> bool:
-    return batch.attempts.filter(state=Attempt.State.SUCCEEDED).exists()
+    return batch.settled_at is not None or batch.attempts.filter(state=Attempt.State.SUCCEEDED).exists()
+
+
+def _has_failed(batch: Batch) -> bool:
+    """Whether all of a file failed by the bank's word, as a whole or one by one."""
+    return batch.state == Batch.State.REFUSED or not batch.attempts.exclude(state=Attempt.State.FAILED).exists()
 
 
 def _is_here(batch: Batch) -> bool:

@@ -120,6 +120,7 @@ def _take_file(code: str, file: ReportFile, strangers: list[str], outcome: Outco
         word = reports.take_batch(code, batch)
         if word == "unknown":
             strangers = [*strangers, batch.number]
+        outcome.doubtful += word == "doubtful"
     strangers = [*strangers, *file.nameless]
     outcome.unknown = len(strangers)
     if strangers:

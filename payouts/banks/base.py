@@ -90,8 +90,9 @@ class BatchReport:
     None where it does not say."""
 
     number: str
-    # Empty: nothing of the whole; duplicate: the bank had it before, which is no answer to ours.
-    state: Literal["", "accepted", "refused", "duplicate"]
+    # Empty: nothing of the whole; duplicate: the bank had it before, which is no answer to ours. Settled is believed no
+    # more than accepted: of each of thousands it must be said by itself.
+    state: Literal["", "accepted", "settled", "refused", "duplicate"]
     reason: str = ""
     payouts: int | None = None
     fen: int | None = None

@@ -151,6 +151,8 @@ class Batch(Stateful):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WRITTEN)
     created_at = models.DateTimeField(_("created at"))
     delivered_at = models.DateTimeField(_("handed over at"), null=True)
+    # When the bank said that all of it was settled: after that it cannot have refused it.
+    settled_at = models.DateTimeField(_("settled by the bank's word at"), null=True)
 
     class Meta:
         verbose_name = _("file for a bank")

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
@@ -145,3 +147,51 @@ def test_a_debit_of_the_statement_for_a_failed_payout_stops_runs(file_bank: File
     assert books.balances()["suspense"] == 300
     tasks.run_payouts()
     assert Payout.objects.count() == 1
+
+
+@pytest.mark.parametrize("status", ["ACSC", "ACSP"])
+def test_a_refused_file_that_is_said_to_go_after_all_stops_runs(file_bank: FileBank, status: str) -> None:
+    batch, _payouts = sent(file_bank, 300, 400)
+    hand_in(filing.report(batch, group="RJCT:FF01"))
+    assert states() == ["failed", "failed"]
+    before = books.lines()
+    assert hand_in(filing.report(batch, group=status)) == {"doubtful": 1}
+    assert states() == ["failed", "failed"]
+    assert books.lines() == before
+    assert alerts() == [("batch_refused", batch.number, False), ("file_contradicts", batch.number, True)]
+    tasks.run_payouts()
+    assert Payout.objects.count() == 2
+    client = Client()
+    client.force_login(factories.user(roles.FINANCE))
+    assert f'href="{reverse("payouts:finance-files")}"' in client.get(reverse("payouts:alerts")).text
+    books.all_is_well()
+
+
+def test_a_file_whose_payouts_all_failed_and_is_said_to_go_stops_runs(file_bank: FileBank) -> None:
+    batch, (a, b) = sent(file_bank, 300, 400)
+    hand_in(filing.report(batch, (a.out_no, "RJCT:AM04")))
+    assert hand_in(filing.report(batch, group="ACSC")) == {}  # The other one may go.
+    hand_in(filing.report(batch, (b.out_no, "RJCT:AM04")))
+    hand_in(filing.report(batch, group="ACSP"))
+    assert states() == ["failed", "failed"]
+    assert alerts() == [("file_contradicts", batch.number, True)]
+
+
+def test_a_file_refused_as_a_whole_after_it_was_settled_as_a_whole_has_not_failed(file_bank: FileBank) -> None:
+    batch, (a, _b) = sent(file_bank, 300, 400)
+    hand_in(filing.report(batch, group="ACSP"))
+    hand_in(filing.report(batch, group="ACSC"))
+    assert states() == ["accepted", "accepted"]
+    assert hand_in(filing.report(batch, group="RJCT:FF01")) == {"doubtful": 1}
+    assert states() == ["accepted", "accepted"]
+    assert money.owed_fen(a.household) == 0
+    assert alerts() == [("batch_refused", batch.number, False)]
+
+
+def test_a_file_refused_after_it_was_only_accepted_has_failed(file_bank: FileBank) -> None:
+    batch, (a, _b) = sent(file_bank, 300, 400)
+    hand_in(filing.report(batch, group="ACTC"))
+    hand_in(filing.report(batch, group="RJCT:FF01"))
+    assert states() == ["failed", "failed"]
+    assert money.owed_fen(a.household) == 300
+    books.all_is_well()

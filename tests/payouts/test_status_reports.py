@@ -57,7 +57,7 @@ def test_accc_is_an_arrival_and_a_reason_is_kept() -> None:
 @pytest.mark.parametrize(
     ("group", "state"),
     [
-        ("ACCP", "accepted"), ("ACSC", "accepted"), ("RJCT:FF01", "refused"), ("RJCT:DU01", "duplicate"),
+        ("ACCP", "accepted"), ("ACSC", "settled"), ("RJCT:FF01", "refused"), ("RJCT:DU01", "duplicate"),
         ("RJCT:AM05", "duplicate"), ("PART", ""), ("", ""),
     ],
 )  # fmt: skip

@@ -127,7 +127,9 @@ def _batch(name: str, report: Element, group: Element) -> BatchReport:
     if not _NUMBER.fullmatch(number) or status not in {"", *_ACCEPTED, *_SETTLED, *_REFUSED}:
         raise DomainError("bad_file", _("%(name)s does not say which file it is about.") % {"name": name})
     # Without a status, or where only a part was taken, each transaction speaks for itself alone.
-    state: Literal["", "accepted", "refused", "duplicate"] = "" if status in ("", "PART") else "accepted"
+    state: Literal["", "accepted", "settled", "refused", "duplicate"] = "" if status in ("", "PART") else "accepted"
+    if status in _SETTLED:
+        state = "settled"
     if status in _REFUSED:
         state = "duplicate" if code in _DUPLICATES else "refused"
     count, total = text(group, "OrgnlNbOfTxs"), text(group, "OrgnlCtrlSum")
