@@ -105,12 +105,18 @@ def banks_have_accounts_of_their_own(app_configs: Any, **kwargs: Any) -> list[Ch
 
 @register(TAG)
 def days_are_days(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A day that is none would only be noticed when the statement is read."""
+    """A day that is none would only be noticed when the statement is read, or not at all."""
+    found: list[CheckMessage] = []
     try:
         date.fromisoformat(settings.ALIPAY_TRANSFER_SINCE or "2018-07-08")
     except ValueError:
-        return [Error("ALIPAY_TRANSFER_SINCE must be a day such as 2026-01-31.", id="carbonsink.E013")]
-    return []
+        found.append(Error("ALIPAY_TRANSFER_SINCE must be a day such as 2026-01-31.", id="carbonsink.E013"))
+    try:
+        date.fromisoformat(f"2027-{settings.PAYOUT_YEAR_END}")  # A year without the 29th of February.
+    except ValueError:
+        text = "PAYOUT_YEAR_END must be a day that every year has, month first, such as 12-31."
+        found.append(Error(text, id="carbonsink.E015"))
+    return found
 
 
 @register(TAG)

@@ -33,6 +33,10 @@ _WORDS: dict[Reason, tuple[Promise | str, str]] = {
         _("It is little: it is paid when more has come, or at the year's end."),
         "钱数小，凑多了或年底一起付。",
     ),
+    Reason.LEAST: (
+        _("It is too little for the bank to transfer: it is paid when more has come."),
+        "钱数太小，银行转不了，凑多了一起付。",
+    ),
     Reason.NEXT_RUN: _SOON,
 }
 

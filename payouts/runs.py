@@ -4,6 +4,7 @@ PostgreSQL is the queue: a run only writes what is to be sent. `payouts.sending`
 """
 
 from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ from carbonsink.ledger.models import Account
 from carbonsink.locks import only_one
 from carbonsink.states import move_many
 from payouts import alerts, models, whole_files
-from payouts.banks import by_file
+from payouts.banks import by_file, least_fen
 from payouts.models import Payout
 from trees.models import Flag
 
@@ -46,13 +47,16 @@ _PAYOUTS = """
          WHERE s.line_id IS NULL AND a.id = ANY(%(accounts)s)
     ), owed AS (
         SELECT household_id, -sum(fen)::bigint AS fen, min(id) AS oldest
-          FROM open_lines GROUP BY household_id HAVING -sum(fen) >= %(minimum)s
+          FROM open_lines GROUP BY household_id HAVING -sum(fen) >= %(least)s
     ), payable AS (
         SELECT o.household_id, o.fen, b.id AS account_id,
                sum(o.fen) OVER (ORDER BY o.oldest, o.household_id) AS so_far
           FROM owed o
           JOIN payouts_bankaccount b ON b.household_id = o.household_id
                AND b.state = 'approved' AND b.usable_from <= %(now)s AND b.approved_by_id <> b.entered_by_id
+         WHERE o.fen >= %(minimum)s OR %(year_end)s > (
+               SELECT e.at FROM ledger_entry e
+                WHERE e.id = (SELECT l.entry_id FROM ledger_line l WHERE l.id = o.oldest))
     ), owed_again (line_id) AS (
         SELECT (SELECT l.id FROM ledger_line l WHERE l.fen < 0 AND l.entry_id = (
                        SELECT e.id FROM ledger_entry e WHERE e.reference = 'reversed:' || f.out_no))
@@ -143,10 +147,22 @@ def kind_of_today() -> models.Run.Kind:
     return models.Run.Kind.YEAR_END if is_last else models.Run.Kind.SCHEDULED
 
 
-def minimum_fen(kind: str) -> int:
-    """What a household must be owed to be paid by a run of this kind. What was given back may leave a household owed
-    nothing: that is no payout."""
-    return 1 if kind == models.Run.Kind.YEAR_END else max(1, settings.PAYOUT_MINIMUM_FEN)
+def last_year_end() -> datetime:
+    """The end of the newest PAYOUT_YEAR_END day that is over. What was owed then goes with the next run, however little
+    it is: a night may be missed, and money or an account may be late."""
+    month, day = map(int, settings.PAYOUT_YEAR_END.split("-"))
+    today = timezone.localdate()
+    this_year = date(today.year, month, day)
+    newest = this_year if this_year < today else date(today.year - 1, month, day)
+    return timezone.make_aware(datetime.combine(newest + timedelta(days=1), time.min))
+
+
+def limits(bank: str, kind: str) -> dict[str, Any]:
+    """What a household must be owed to be paid by a run of this kind: the minimum, or no less than the bank transfers
+    where it was owed at the last year's end. Owed nothing, since all was given back, is no payout."""
+    least = least_fen(bank)
+    minimum = least if kind == models.Run.Kind.YEAR_END else max(least, settings.PAYOUT_MINIMUM_FEN)
+    return {"least": least, "minimum": minimum, "year_end": last_year_end()}
 
 
 def why_stopped() -> str:
@@ -162,7 +178,8 @@ def why_stopped() -> str:
 def run_payouts(
     bank: str | None = None, *, kind: models.Run.Kind = models.Run.Kind.SCHEDULED, by: User | None = None
 ) -> Run:
-    """Writes one payout for each household that is owed at least the minimum and has a usable account.
+    """Writes one payout for each household that is owed at least the minimum, or anything since before the last year's
+    end, and has a usable account.
 
     Never more in all than the settled escrow. Payouts above PAYOUT_APPROVAL_ABOVE_FEN, of flagged households, and all
     of a run above PAYOUT_RUN_APPROVAL_ABOVE_FEN wait for two people; the others are approved by rule. While money in
@@ -197,7 +214,7 @@ def _write_payouts(bank: str, kind: models.Run.Kind, by: User | None) -> list[in
         "flags": list(HOLDING_FLAGS),
         "files": by_file(),
         "now": timezone.now(),
-        "minimum": minimum_fen(kind),
+        **limits(bank, kind),
         "transit": ledger.account(Account.Kind.TRANSIT).pk,
     }
     with connection.cursor() as cursor:

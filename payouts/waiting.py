@@ -32,11 +32,12 @@ class Reason(TextChoices):
     ESCROW = "escrow", _("The supervised account does not hold enough yet.")
     COOLING = "cooling", _("The account was changed and cools before money goes there.")
     MINIMUM = "minimum", _("It is less than the least that is paid out before the year's end.")
+    LEAST = "least", _("It is less than the bank transfers at all: it waits until more has come.")
     NEXT_RUN = "next_run", _("It goes with the next run.")
 
 
 # Reasons that end by themselves.
-PATIENCE = {Reason.ESCROW, Reason.COOLING, Reason.MINIMUM, Reason.NEXT_RUN}
+PATIENCE = {Reason.ESCROW, Reason.COOLING, Reason.MINIMUM, Reason.LEAST, Reason.NEXT_RUN}
 
 # What no payout has taken, then what held payouts have. The escrow goes to who has waited longest, as in a run; of some
 # households only, each is compared with what is there.
@@ -49,11 +50,12 @@ _WAITING = """
          WHERE s.line_id IS NULL AND (%(all)s OR a.owner = ANY(%(ids)s))
          GROUP BY a.owner HAVING -sum(l.fen) > 0
     ), placed AS (
-        SELECT o.*, b.usable_from, newest.state AS newest, newest.approved_by_id AS newest_approved_by,
+        SELECT o.*, e.at AS since, b.usable_from, newest.state AS newest, newest.approved_by_id AS newest_approved_by,
                EXISTS (SELECT FROM payouts_bankaccount c WHERE c.household_id = o.household_id AND c.state = 'bounced')
                    AS bounced,
-               o.fen >= %(minimum)s AND coalesce(b.usable_from <= %(now)s, false) AS payable
-          FROM owed o
+               o.fen >= CASE WHEN e.at < %(year_end)s THEN %(least)s ELSE %(minimum)s END
+                   AND coalesce(b.usable_from <= %(now)s, false) AS payable
+          FROM owed o JOIN ledger_line l ON l.id = o.oldest JOIN ledger_entry e ON e.id = l.entry_id
           LEFT JOIN payouts_bankaccount b ON b.household_id = o.household_id AND b.state = 'approved'
           LEFT JOIN LATERAL (
                SELECT v.state, v.approved_by_id FROM payouts_bankaccount v WHERE v.household_id = o.household_id
@@ -61,16 +63,16 @@ _WAITING = """
     ), summed AS (
         SELECT p.*, sum(fen) FILTER (WHERE payable) OVER (ORDER BY oldest, household_id) AS so_far FROM placed p
     )
-    SELECT w.household_id, w.fen, e.at,
+    SELECT w.household_id, w.fen, w.since,
            CASE WHEN w.usable_from > %(now)s THEN 'cooling'
                 WHEN w.payable THEN CASE WHEN w.so_far > %(available)s THEN 'escrow' ELSE 'next_run' END
-                WHEN w.usable_from IS NOT NULL THEN 'minimum'
+                WHEN w.usable_from IS NOT NULL THEN CASE WHEN w.fen < %(least)s THEN 'least' ELSE 'minimum' END
                 WHEN w.newest IS NULL THEN 'no_account'
                 WHEN w.newest = 'entered' THEN 'entered'
                 WHEN w.bounced THEN 'bounced'
                 WHEN w.newest_approved_by IS NOT NULL THEN 'stopped'
                 ELSE 'rejected' END AS reason
-      FROM summed w JOIN ledger_line l ON l.id = w.oldest JOIN ledger_entry e ON e.id = l.entry_id
+      FROM summed w
     UNION ALL
     SELECT p.household_id, p.fen, p.created_at, p.held_for
       FROM payouts_payout p WHERE p.state = 'held' AND (%(all)s OR p.household_id = ANY(%(ids)s))
@@ -94,7 +96,7 @@ def waiting(household_ids: Collection[int] | None = None, bank: str | None = Non
         "all": household_ids is None,
         "ids": list(household_ids or []),
         "now": timezone.now(),
-        "minimum": runs.minimum_fen(runs.kind_of_today()),
+        **runs.limits(bank, runs.kind_of_today()),
         "available": runs.available_fen(bank),
     }
     with connection.cursor() as cursor:

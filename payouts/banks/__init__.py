@@ -34,6 +34,11 @@ def codes() -> list[str]:
     return list(_BANKS)
 
 
+def least_fen(code: str) -> int:
+    """The least that the bank with this code transfers, in fen; of none, and of one that is not known, 1."""
+    return _BANKS[code].least_fen if code in _BANKS else 1
+
+
 def by_file() -> list[str]:
     """The codes of the banks that take files."""
     return [code for code in _BANKS if bank(code).at_once > 1]

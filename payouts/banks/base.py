@@ -142,6 +142,8 @@ class Bank(Protocol):
     code: str
     # How many transfers it takes at once: 1 where each is a call, thousands where it takes files.
     at_once: int
+    # The least that it transfers, in fen.
+    least_fen: int
     # How long a request can still be taken after it was signed. Once that is over, a bank that has never heard of an
     # out_no never will: only then may it be sent again. None: it can never be known.
     request_lives: timedelta | None

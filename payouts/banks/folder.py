@@ -32,6 +32,7 @@ class FolderBank:
 
     code: str
     at_once: int
+    least_fen = 1
     request_lives: timedelta | None = None
 
     def __init__(self, out_dir: str, in_dir: str, at_once: int) -> None:

@@ -37,6 +37,7 @@ class AlipayTransfers:
 
     code = "alipay"
     at_once = 1
+    least_fen = 10
     # Alipay asks that a number it does not know be sent again as it was, and takes a number once (decision 20). A day
     # is far longer than any request can be under way.
     request_lives: timedelta | None = timedelta(days=1)

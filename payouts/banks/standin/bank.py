@@ -52,6 +52,7 @@ class StandinBank:
 
     code = "standin"
     at_once = 1
+    least_fen = 1
     # The bank refuses a request whose timestamp is 300 s old.
     request_lives: timedelta | None = timedelta(seconds=300)
 
