@@ -26,7 +26,8 @@ def findings(*, whole: bool = False) -> Iterator[Finding]:
 
 
 def statements(*, whole: bool = False) -> running.Statements:
-    """All statements: of what was published, of what moves through states, and of the rest; the longest first, so that
-    none of several connections is left with it at the end. `whole`: also each leaf of each published day."""
+    """All statements: of what was published, of what moves through states, of the database's guards, and of the rest;
+    the longest first, so that none of several connections is left with it at the end. `whole`: also each leaf of each
+    published day."""
     published = {**daily.WHOLE, **daily.LOOKS} if whole else daily.LOOKS
-    return {**published, **running.of_states(), **running.of_texts(CHECKS)}
+    return {**published, **running.of_states(), **running.of_texts(CHECKS), **guards.of_models()}

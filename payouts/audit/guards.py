@@ -1,4 +1,18 @@
-"""The triggers that make the wrong thing impossible."""
+"""The triggers, constraints and unique indexes that make the wrong thing impossible."""
+
+from collections.abc import Iterator
+
+from django.apps import apps
+
+from payouts.audit import running
+
+# Whose rows are money, or say who gets it.
+_APPS = {"ledger", "trees", "purchases", "payouts"}
+_MISSING = """
+    SELECT w.wanted FROM unnest(%s::text[]) w(wanted)
+     WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = w.wanted AND c.convalidated)
+       AND NOT EXISTS (SELECT FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
+                        WHERE i.relname = w.wanted AND x.indisunique AND x.indisvalid)"""
 
 CHECKS = {
     "guards that are missing or switched off": """
@@ -23,3 +37,18 @@ CHECKS = {
             ('carbonsink_statechange_append_only')) t(wanted)
          WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgname = t.wanted AND g.tgenabled IN ('O', 'A'))""",
 }
+
+
+def of_models() -> running.Statements:
+    """What the models want to be unique or so, the database holds: one live attempt for each payout, one settlement for
+    each line, and all others."""
+    return {"constraints and unique indexes that are missing": [(_MISSING, [sorted(_wanted())])]}
+
+
+def _wanted() -> Iterator[str]:
+    for model in apps.get_models():
+        if model._meta.app_label in _APPS:
+            yield from (constraint.name for constraint in model._meta.constraints)
+            unique = (field for field in model._meta.local_fields if field.unique and not field.primary_key)
+            # As PostgreSQL names them.
+            yield from (f"{model._meta.db_table}_{field.column}_key" for field in unique)

@@ -20,6 +20,7 @@ from tests.purchases import books
 pytestmark = pytest.mark.django_db
 
 PAID = "(SELECT min(id) FROM purchases_order WHERE state = 'paid')"
+UNHELD = "constraints and unique indexes that are missing"
 OWED_BACK = "money owed back to buyers that is not that of open refunds and returning transfers"
 FIRST_PAYOUT = "(SELECT min(id) FROM payouts_payout)"
 
@@ -77,6 +78,7 @@ BROKEN: dict[str, str] = {
     "late captures without sinks and without a refund": "DELETE FROM purchases_refund;"
     " UPDATE purchases_payment SET captured_at = now() - interval '11 minutes' WHERE order_id ="
     " (SELECT id FROM purchases_order WHERE state = 'expired')",
+    UNHELD: "DROP INDEX payouts_attempt_one_live",
     # States, by what they belong to.
     "states of payouts.payout changed outside its table": "INSERT INTO carbonsink_statechange (thing, object_id,"
     " from_state, to_state, reason, at) SELECT 'payouts.payout', id, 'returned', state, '', now() FROM payouts_payout",
@@ -195,3 +197,33 @@ def test_the_command_names_the_offenders(capsys: Any) -> None:
     said = capsys.readouterr().err
     for payout in Payout.objects.filter(state="succeeded"):
         assert payout.out_no in said
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("ledger_entry", "ledger_entry_reference_key"),
+        ("ledger_settlement", "ledger_settlement_line_id_key"),
+        ("ledger_line", "ledger_line_not_zero"),
+        ("payouts_payout", "payouts_payout_out_no_key"),
+        ("payouts_payout", "payouts_payout_positive"),
+        ("payouts_statementrow", "payouts_statementrow_once"),
+        ("payouts_batch", "payouts_batch_number_key"),
+        ("payouts_bankaccount", "payouts_bankaccount_two_people"),
+        ("payouts_approval", "payouts_approval_once_each"),
+        ("purchases_sink", "purchases_sink_once"),
+        ("purchases_stock", "purchases_stock_not_oversold"),
+        ("purchases_payment", "purchases_payment_transaction_once"),
+    ],
+)
+def test_the_audit_sees_a_constraint_that_is_gone(table: str, name: str) -> None:
+    books.all_is_well()
+    by_hand(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    assert books.found() == {UNHELD: [name]}
+
+
+def test_the_audit_sees_a_constraint_that_not_all_rows_were_held_against() -> None:
+    name = "payouts_payout_positive"
+    by_hand(f"ALTER TABLE payouts_payout DROP CONSTRAINT {name}")
+    by_hand(f"ALTER TABLE payouts_payout ADD CONSTRAINT {name} CHECK (fen > 0) NOT VALID")
+    assert books.found() == {UNHELD: [name]}

@@ -183,3 +183,15 @@ def test_of_two_accounts_in_force_the_second_is_refused_even_where_it_bounced_be
     sql("UPDATE payouts_bankaccount SET state = 'bounced' WHERE version = 2")
     refused("UPDATE payouts_bankaccount SET approved_by_id = entered_by_id WHERE version = 2", why="two_people")
     refused("UPDATE payouts_bankaccount SET usable_from = NULL WHERE version = 2", why="approved_is_known")
+
+
+@pytest.mark.parametrize("first", ["sending", "unknown", "accepted", "succeeded"])
+@pytest.mark.parametrize("second", ["sending", "unknown", "accepted", "succeeded"])
+def test_a_payout_has_one_live_attempt(held: Payout, first: str, second: str) -> None:
+    insert = "INSERT INTO payouts_attempt (payout_id, request_sha256, state, created_at) VALUES (%s, 'x', %s, now())"
+    for over in ("unsent", "failed", "unsent"):
+        sql(insert, held.pk, over)
+    sql(insert, held.pk, first)
+    refused(insert, held.pk, second, why="payouts_attempt_one_live")
+    refused("UPDATE payouts_attempt SET state = %s WHERE state = 'failed'", second, why="payouts_attempt_one_live")
+    assert held.attempts.count() == 4
