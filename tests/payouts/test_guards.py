@@ -195,3 +195,18 @@ def test_a_payout_has_one_live_attempt(held: Payout, first: str, second: str) ->
     refused(insert, held.pk, second, why="payouts_attempt_one_live")
     refused("UPDATE payouts_attempt SET state = %s WHERE state = 'failed'", second, why="payouts_attempt_one_live")
     assert held.attempts.count() == 4
+
+
+def test_what_goes_again_is_what_went_before(held: Payout) -> None:
+    insert = (
+        "INSERT INTO payouts_attempt (payout_id, request_sha256, state, created_at) VALUES (%s, %s, 'unsent', now())"
+    )
+    sql(insert, held.pk, "0" * 64)
+    sql(insert, held.pk, "0" * 64)
+    refused(insert, held.pk, "1" * 64, why="with another content before")
+    assert held.attempts.count() == 2
+
+
+def test_the_audit_finds_that_nothing_holds_the_content(held: Payout) -> None:
+    sql("ALTER TABLE payouts_attempt DISABLE TRIGGER payouts_attempt_same_content")
+    assert books.found() == {"guards that are missing or switched off": ["payouts_attempt_same_content"]}
