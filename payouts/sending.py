@@ -5,8 +5,9 @@ provably never reached the bank is sent once more, under the same number and wit
 """
 
 import hashlib
+import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -54,18 +55,27 @@ def instruction_of(payout: Payout) -> Instruction:
 
 def send_payout(payout_id: int) -> None:
     """Sends an approved payout, or one whose last attempt never reached the bank. Called twice, it sends once."""
+    # From here on this machine may sleep anywhere, while the payout is given up, sent again, and paid in another way.
+    at = _clock()
     attempt = _begin(payout_id)
     if attempt is None:
         return
     payout = attempt.payout
     try:
-        reports = bank(payout.bank).submit(instruction_of(payout))
+        if _clock() > at + CALLER_LIVES:
+            raise BankError("unsent", "CALLER_SLEPT")
+        reports = bank(payout.bank).submit(replace(instruction_of(payout), at=at))
     except BankError as error:
         log.warning("payout_call", out_no=payout.out_no, outcome=error.outcome, code=error.code)
         _record_error(attempt, error)
         return
     for report in reports:
         record(payout.pk, report)
+
+
+def _clock() -> datetime:
+    """This machine's own clock, which banks compare with theirs."""
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def _begin(payout_id: int) -> Attempt | None:

@@ -46,7 +46,8 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Instruction:
-    """Transfers that are handed to a bank together, under a final number of 32 alphanumerics at most."""
+    """Transfers that are handed to a bank together, under a final number of 32 alphanumerics at most. `at`: when that
+    was decided; a call is signed as of this moment and no later, so that `request_lives` counts from the attempt."""
 
     number: str
     at: datetime

@@ -7,6 +7,7 @@ ROOMS = {
         "worker_killed_after_the_bank_accepted",
         "worker_killed_before_our_commit",
         "worker_stopped_until_its_payout_was_sent_again",
+        "worker_asleep_before_it_signs_until_its_payout_was_paid_anew",
     ],
     "servers_gone": [
         "redis_flushed_five_times",

@@ -4,6 +4,8 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,12 @@ def test_what_is_sent_is_what_the_documentation_asks_for(liar: Liar, standin_key
             "bankcard_ext_info": {"account_type": "2", "bank_code": "105701000012", "inst_name": "建设银行"},
         },
     }
+
+
+def test_a_transfer_is_signed_as_of_its_attempt(liar: Liar) -> None:
+    liar.says(TRANSFER, ARRIVED)
+    AlipayTransfers().submit(replace(instruction(), at=datetime(2026, 11, 21, 18, 30, tzinfo=UTC)))
+    assert liar.asked[0][1]["timestamp"] == "2026-11-22 02:30:00"
 
 
 STRANGER = generate_private_key(65537, 2048)

@@ -200,10 +200,10 @@ def test_a_failure_is_not_taken_for_never_sent_when_the_log_cannot_be_asked(
     cards.control("POST", "cards", {"card": payout.account.number, "state": "failing"})
     ask = AlipayTransfers._ask
 
-    def unreachable(self: AlipayTransfers, method: str, content: str) -> Any:
+    def unreachable(self: AlipayTransfers, method: str, content: str, *at: Any) -> Any:
         if method == account_log.METHOD:
             raise BankError("unsent", "NO_CONNECTION")
-        return ask(self, method, content)
+        return ask(self, method, content, *at)
 
     monkeypatch.setattr(AlipayTransfers, "_ask", unreachable)
     tasks.send_payout(payout.pk)

@@ -61,7 +61,7 @@ class AlipayTransfers:
         return json.dumps(terms, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     def submit(self, instruction: Instruction) -> list[TransferReport]:
-        answer = self._ask(TRANSFER, self.frozen(instruction).decode())
+        answer = self._ask(TRANSFER, self.frozen(instruction).decode(), instruction.at)
         code, why = _refusal(answer)
         if code in AGAIN:
             raise BankError("unsent", code, why)
@@ -184,15 +184,16 @@ class AlipayTransfers:
             raise BankError("unknown", code, why)
         return answer
 
-    def _ask(self, method: str, content: str) -> dict[str, Any]:
-        """Sends one signed request and returns its verified answer. Raises BankError when there is none."""
+    def _ask(self, method: str, content: str, at: datetime | None = None) -> dict[str, Any]:
+        """Sends one request, signed as of `at`, or now, and returns its verified answer. Raises BankError when there is
+        none."""
         parameters = {
             "app_id": settings.ALIPAY_TRANSFER_APP_ID,
             "method": method,
             "format": "JSON",
             "charset": "utf-8",
             "sign_type": "RSA2",
-            "timestamp": account_log.clock(timezone.now()),
+            "timestamp": account_log.clock(at or timezone.now()),
             "version": "1.0",
             "app_cert_sn": certificates.number(settings.ALIPAY_TRANSFER_APP_CERT_FILE),
             "alipay_root_cert_sn": certificates.root_number(settings.ALIPAY_TRANSFER_ROOT_CERT_FILE),

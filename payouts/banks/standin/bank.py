@@ -70,7 +70,7 @@ class StandinBank:
         return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     def submit(self, instruction: Instruction) -> list[TransferReport]:
-        status, answer = self._call("POST", "/v1/transfers", self.frozen(instruction))
+        status, answer = self._call("POST", "/v1/transfers", self.frozen(instruction), at=instruction.at.timestamp())
         if status != 202:
             raise BankError("refused" if answer["code"] in _REFUSALS else "unknown", str(answer["code"]))
         return [self._report(instruction.transfers[0].out_no, answer)]
@@ -133,9 +133,12 @@ class StandinBank:
             bank_reference=_text(row["bank_reference"]),
         )
 
-    def _call(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
-        """One signed call; status and verified content of the answer. Raises BankError when there is none."""
-        timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
+    def _call(
+        self, method: str, path: str, body: bytes = b"", *, at: float | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """One call, signed as of `at`, or now; status and verified content of the answer. Raises BankError when there
+        is none."""
+        timestamp, nonce = str(int(time.time() if at is None else at)), secrets.token_hex(16)
         key = pem.private_key(settings.STANDIN_BANK_CLIENT_KEY_FILE, Ed25519PrivateKey)
         signature = key.sign(request_message(method, path, timestamp, nonce, body))
         headers = {

@@ -6,14 +6,29 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from subprocess import Popen
 
+from django.conf import settings
 from django.db import connections
 
 from payouts import runs, tasks
 from payouts.models import Payout
 from tests.chaos.gate import Call, Held
 from tests.chaos.stage import LONG_ENOUGH, Stage
+
+# The machine stops at the last moment before the adapter is asked.
+_SLEEPS_BEFORE_IT_SIGNS = """
+import os, signal
+from payouts import tasks
+from payouts.banks.standin.bank import StandinBank
+submit = StandinBank.submit
+def sleep(self, instruction):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return submit(self, instruction)
+StandinBank.submit = sleep
+tasks.send_payout({payout})
+"""
 
 
 def worker_killed_before_the_attempt_is_written(stage: Stage) -> None:
@@ -105,6 +120,28 @@ def worker_stopped_until_its_payout_was_sent_again(stage: Stage) -> None:
     stage.settle()
 
 
+def worker_asleep_before_it_signs_until_its_payout_was_paid_anew(stage: Stage) -> None:
+    """Its machine sleeps after the attempt, before the request is signed. Given up, the payout goes again and is refused;
+    the household is paid under a new number; then it wakes up and makes its call."""
+    (payout,) = stage.prepare(1)
+    sleeper = stage.shell(_SLEEPS_BEFORE_IT_SIGNS.format(payout=payout.pk))
+    stage.wait_until(lambda: _is_stopped(sleeper.pid))
+    assert (stage.states(), stage.gate.transfers) == ({"sending": 1}, [])
+    with _all_money_spoken_for(stage):
+        stage.clock.pass_time(LONG_ENOUGH)
+        _ask(payout.pk)
+    assert stage.states() == {"failed": 1}
+    runs.run_payouts()
+    tasks.sweep()
+    assert stage.states() == {"failed": 1, "succeeded": 1}
+    # Enough for a second time.
+    stage.credit(sum(stage.sold.values()), settings.SPONSOR_NAMES[0])
+    os.kill(sleeper.pid, signal.SIGCONT)
+    stage.ended(sleeper)
+    stage.settle()
+    assert [one["status"] for one in stage.bank.control("GET", "book")["transfers"]] == ["succeeded"]
+
+
 @contextmanager
 def _all_money_spoken_for(stage: Stage) -> Iterator[None]:
     """The bank holds all that is on the account for somebody else's transfer, which then comes to nothing."""
@@ -118,6 +155,10 @@ def _all_money_spoken_for(stage: Stage) -> Iterator[None]:
     yield
     book.execute("DELETE FROM transfers WHERE out_no = 'X'")
     book.close()
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _ask(payout_id: int) -> None:
