@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
-from payouts.models import Payout, Run
+from payouts.models import Clarification, Payout, Run
 
 # A household that gets this many times its last payout is worth a second look.
 MUCH_MORE = 3
@@ -25,9 +26,12 @@ _PAYOUTS = """
             ORDER BY q.id DESC LIMIT 1) last ON true
      WHERE p.run_id = %(run)s ORDER BY p.id"""
 
+# What failed and had gone all the same counts as paid by its own run.
 _MISSING = """
     SELECT count(*), coalesce(sum(q.fen), 0)::bigint FROM payouts_payout q
-     WHERE q.run_id = %(before)s AND q.state NOT IN ('cancelled', 'failed', 'returned') AND NOT EXISTS (
+     WHERE q.run_id = %(before)s AND (q.state NOT IN ('cancelled', 'failed', 'returned') OR EXISTS (
+           SELECT FROM payouts_clarification c JOIN payouts_payout f ON f.id = c.follow_up_id
+            WHERE c.payout_id = q.id AND f.state = 'succeeded')) AND NOT EXISTS (
            SELECT FROM payouts_payout p WHERE p.run_id = %(run)s AND p.household_id = q.household_id)"""
 
 
@@ -64,7 +68,9 @@ class Comparison:
 
 def compare(run: Run) -> Comparison:
     """Sums a run up, and compares each of its payouts with the household's last one before it."""
-    before = Run.objects.filter(bank=run.bank, pk__lt=run.pk).order_by("-pk").first()
+    # A follow-up that nobody sends has a run of its own, which paid nobody.
+    follow_ups = Clarification.objects.filter(follow_up__run=OuterRef("pk"))
+    before = Run.objects.filter(~Exists(follow_ups), bank=run.bank, pk__lt=run.pk).order_by("-pk").first()
     with connection.cursor() as cursor:
         cursor.execute(_PAYOUTS, {"run": run.pk, "much": MUCH_MORE})
         rows = cursor.fetchall()

@@ -10,11 +10,13 @@ from django.urls import reverse
 
 from carbonsink.accounts import roles
 from carbonsink.accounts.models import User
-from payouts import accounts, sending
+from payouts import accounts, comparing, sending
+from payouts.banks.base import TransferReport
 from payouts.models import Approval, BankAccount, Payout, Run
 from payouts.runs import run_payouts
 from tests import factories
 from tests.payouts import money
+from tests.payouts.clarifying import clarified, row
 from tests.purchases import books
 from trees.models import Household
 
@@ -201,3 +203,24 @@ def test_nobody_else_finds_a_run(world: tuple[Run, list[Household]], role: str) 
         assert Client().post(page).status_code == 302
     assert set(run.paid.values_list("state", flat=True)) == {"held"}
     assert not Approval.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_run_is_compared_with_the_run_before_and_not_with_a_follow_up_that_nobody_sent() -> None:
+    households = money.households(4)
+    money.settle(10_000)
+    money.owe(dict.fromkeys(households, 300))
+    run_payouts()
+    failed, *others = Payout.objects.order_by("pk")
+    for payout, word in ((failed, "failed"), *((one, "succeeded") for one in others)):
+        sending._begin(payout.pk)
+        sending.record(payout.pk, TransferReport(payout.out_no, word))
+    assert clarified(failed, row(-300, named=failed.out_no)).follow_up is not None
+    money.owe({households[1]: 500})
+    run_payouts()
+    newest = Run.objects.latest("pk")
+    assert (Run.objects.count(), newest.payouts) == (3, 1)
+    # The one that had gone all the same was paid by the run before too.
+    assert comparing.compare(newest).missing == comparing.Sum("", 3, 900)
+    said = text(signed_in().get(reverse("payouts:finance-run", args=[newest.pk])))
+    assert "Paid by the run before, not by this one 3 · ¥9.00" in said
