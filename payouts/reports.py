@@ -37,7 +37,7 @@ def _trouble(payout: Payout, report: TransferReport) -> str:
     if trouble := sending.other_amount(payout, report):
         return trouble
     said, state = {"said": report.state}, payout.state
-    if state in _NEVER_SENT or payout.attempts.filter(_NOT_HANDED_OVER).exists():
+    if state in _NEVER_SENT or is_here(payout):
         return _("The bank says “%(said)s” of a payout that was never sent. Ask the bank what it has paid.") % said
     if state == Payout.State.FAILED and report.state != "failed":
         sentence = _("The bank says “%(said)s” of a payout that has failed by its own word and is owed again.")
@@ -45,6 +45,11 @@ def _trouble(payout: Payout, report: TransferReport) -> str:
     if state == Payout.State.SUCCEEDED and report.state == "failed":
         return _("The bank says that a payout has failed of which it said that it had arrived. Ask the bank.")
     return ""
+
+
+def is_here(payout: Payout) -> bool:
+    """Whether a payout stands in a file that neither the machine nor a person has had: the bank can know nothing."""
+    return payout.attempts.filter(_NOT_HANDED_OVER).exists()
 
 
 def take_batch(code: str, report: BatchReport) -> str:

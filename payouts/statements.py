@@ -259,7 +259,7 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
 
 def is_debit_due(payout: Payout) -> bool:
     """Whether a payout's debit may come: it was sent, and neither a row nor people have accounted for its money."""
-    if payout.state not in (*sending.OPEN, *_ARRIVED) or whole_files.is_debited(payout):
+    if payout.state not in (*sending.OPEN, *_ARRIVED) or whole_files.is_debited(payout) or reports.is_here(payout):
         return False
     seen = payout.statement_rows.filter(kind=StatementRow.Kind.PAYOUT)
     said = _ACCOUNTED_FOR | _WITH_ITS_FILE
@@ -285,7 +285,7 @@ def could_come_back(payout: Payout) -> bool:
     """Whether a credit of a payout's amount is its return: of one that arrived, or that went in a file. The files of a
     bank come in any order; a bank that is asked tells of what left first."""
     on_its_way = payout.state in sending.OPEN and payout.attempts.filter(batch__isnull=False).exists()
-    return payout.state == Payout.State.SUCCEEDED or on_its_way
+    return payout.state == Payout.State.SUCCEEDED or (on_its_way and not reports.is_here(payout))
 
 
 def is_known_transfer(code: str, serial: str, fen: int) -> bool:

@@ -8,10 +8,11 @@ from django.urls import reverse
 
 from carbonsink.accounts import roles
 from carbonsink.errors import DomainError
-from payouts import batches, sending, tasks
+from carbonsink.messages.models import Message
+from payouts import batches, clarifications, sending, tasks
 from payouts.models import Alert, BankReport, Batch, Payout
 from tests import factories
-from tests.payouts import filing, money
+from tests.payouts import filing, money, whole
 from tests.payouts.filing import FileBank, states
 from tests.purchases import books
 
@@ -136,6 +137,28 @@ def test_a_file_that_cannot_be_read_leaves_nothing_behind(file_bank: FileBank) -
     with pytest.raises(DomainError):
         batches.read_file("standin", "x", content, by=factories.user(roles.FINANCE))
     assert (states(), BankReport.objects.count(), alerts()) == (["sending"], before, [])
+
+
+@pytest.mark.parametrize("fen", [-300, 300])
+def test_a_row_of_a_payout_whose_file_nobody_has_had_yet_is_unexplained(
+    file_bank: FileBank, settings: Any, fen: int
+) -> None:
+    out, settings.PAIN001_OUT_DIR = settings.PAIN001_OUT_DIR, ""
+    batch, (payout,) = sent(file_bank, 300)
+    assert batch.state == "written"
+    found = whole.row("pain001", fen, named=payout.out_no)
+    assert (found.kind, found.payout) == ("suspense", None)
+    assert (states(), money.owed_fen(payout.household)) == (["sending"], 0)
+    assert alerts() == [("statement_unexplained", f"pain001:{found.serial}", True)]
+    assert not Message.objects.exists()  # The household is told nothing.
+    with pytest.raises(DomainError) as error:
+        clarifications.propose(payout, found, why="so the bank", by=factories.user(roles.FINANCE))
+    assert error.value.code == "does_not_fit"
+    # Once it was handed over, the bank's row is believed.
+    settings.PAIN001_OUT_DIR = out
+    batches.send_approved("pain001")
+    assert whole.row("pain001", -300, named=payout.out_no).kind == "payout"
+    assert states() == ["succeeded"]
 
 
 def test_a_debit_of_the_statement_for_a_failed_payout_stops_runs(file_bank: FileBank) -> None:
