@@ -20,7 +20,7 @@ from carbonsink.errors import DomainError
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account, Line
 from payouts import runs, statements, tasks
-from payouts.models import BankAccount, Payout
+from payouts.models import BankAccount, Payout, StatementRow
 from purchases import givebacks
 from purchases.models import Order, Refund, Replacement, Sink
 from tests import factories
@@ -45,6 +45,7 @@ class Year:
         self.settlements = 0
         self.returned = 0
         self.fees_fen = 0
+        self.charged_fen = 0
 
     def buy(self) -> None:
         """Somebody buys some trees; a few never pay."""
@@ -91,6 +92,12 @@ class Year:
         self.bank.control("POST", "credits", {**credit, "reference": f"settlement{self.settlements}"})
         money.fund(self.bank, fee + 600)
 
+    def charge(self) -> None:
+        """The bank charges the supervised account for its transfers."""
+        fen = self.chance.randint(1, 60)
+        self.bank.control("POST", "fees", {"fen": fen})
+        self.charged_fen += fen
+
     def close_an_account(self) -> None:
         """A household closes its account at the bank without telling anybody."""
         account = self.chance.choice(list(BankAccount.objects.filter(state="approved")) or [None])
@@ -132,6 +139,7 @@ def test_a_year_of_random_orders_reaches_the_households_to_the_fen(
     happens = {
         year.buy: 14, year.give_back: 3, year.lose_a_tree: 1, year.settle: 5, year.pay: 5, year.close_an_account: 1,
         year.change_an_account: 1, year.return_a_payout: 1, year.fail_at_the_bank: 1,
+        year.charge: 2,
     }  # fmt: skip
     for _ in range(DAYS // STEP):
         for act in chance.choices(list(happens), list(happens.values()), k=3):
@@ -168,7 +176,9 @@ def check(bank: BankClient, year: Year) -> None:
     # The year was one: each kind of thing has happened, and the fees were somebody's.
     assert Order.objects.filter(state__in=Order.HAS_TREES).count() > 3
     assert arrived > 0
-    assert ledger.balance(ledger.account(Account.Kind.FEES)) == year.fees_fen > 0
+    assert year.fees_fen > 0 < year.charged_fen
+    assert ledger.balance(ledger.account(Account.Kind.FEES)) == year.fees_fen + year.charged_fen
+    assert StatementRow.objects.filter(kind="fee").aggregate(fen=Sum("fen"))["fen"] == -year.charged_fen
     assert not Line.objects.filter(entry__kind="fee", account__kind="household").exists()
     assert {out_no for (out_no,) in Payout.objects.values_list("out_no")} >= {
         row["out_no"] for row in money.transfers(bank)
@@ -177,6 +187,7 @@ def check(bank: BankClient, year: Year) -> None:
     sys.stderr.write(
         f"{Order.objects.count()} orders, {Payout.objects.count()} payouts, {year.returned} returned, "
         f"{Payout.objects.filter(state='failed').count()} failed, {Refund.objects.count()} refunds, "
-        f"{Replacement.objects.count()} replacements, sponsor {sponsored} fen, fees {year.fees_fen} fen\n"
+        f"{Replacement.objects.count()} replacements, sponsor {sponsored} fen, "
+        f"fees {year.fees_fen} fen, of the bank {year.charged_fen} fen\n"
     )
     books.all_is_well()

@@ -18,7 +18,8 @@ GET /v1/transfers/OUT_NO answers `status` accepted, succeeded, failed or returne
 that number.
 
 GET /v1/statements?account=&date=&after=&limit= answers `{"rows", "next_after"}` in the order of serials;
-`next_after` is null on the last page. A return (退票) is a credit that bears the transfer's `out_no`.
+`next_after` is null on the last page. A return (退票) is a credit that bears the transfer's `out_no`; `fee` says that
+the bank charged a row for its service.
 
 GET /v1/balances?account=&date= answers `{"account", "date", "fen"}`: the balance when that day ended.
 

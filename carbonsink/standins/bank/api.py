@@ -100,7 +100,8 @@ def closing_balance() -> dict[str, Any]:
 
 def movement_view(row: Any) -> dict[str, Any]:
     """A movement as the statement shows it."""
-    view = dict(row) | {"booked_at": china_time(row["booked_at"])}
+    is_fee = row["counterparty_account"] == book.FEES_ACCOUNT
+    view = dict(row) | {"booked_at": china_time(row["booked_at"]), "fee": is_fee}
     del view["account"]
     return view
 

@@ -17,6 +17,8 @@ from ..store import china_time
 ESCROW_NAME = "单株碳汇监管账户"
 COLLECTION_NAME = "单株碳汇收款账户"
 CLEARING_ACCOUNT = "2430000000000000017"
+# Where the bank books what it charges.
+FEES_NAME, FEES_ACCOUNT = "手续费收入", "2430000000000000025"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Unsigned addresses for the demo and tests: money in, returns, bad accounts, the bank's own book."""
 
+import secrets
 import time
 from typing import Any
 
@@ -25,6 +26,16 @@ def credit() -> dict[str, Any]:
     }
     with teller().store.transaction() as db:
         return {"serial": book.credit(db, terms, time.time())}
+
+
+@control.post("/fees")
+def charge() -> dict[str, Any]:
+    """The bank charges the escrow account for its service."""
+    fen = fields.whole(fields.json_body(), "fen")
+    reference = f"F{secrets.token_hex(8).upper()}"
+    movement = book.Movement(keys.ESCROW_ACCOUNT, -fen, book.FEES_NAME, book.FEES_ACCOUNT, "转账手续费", reference)
+    with teller().store.transaction() as db:
+        return {"serial": book.book(db, movement, time.time())}
 
 
 @control.post("/return")

@@ -131,6 +131,7 @@ class StandinBank:
             remittance=_text(row["remittance"]),
             out_no=str(row["out_no"] or ""),
             bank_reference=_text(row["bank_reference"]),
+            is_fee=row["fee"] is True,
         )
 
     def _call(
