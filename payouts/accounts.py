@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from stdnum import luhn
@@ -16,6 +16,7 @@ from carbonsink.accounts.models import User
 from carbonsink.api import body_hash
 from carbonsink.errors import DomainError
 from carbonsink.idempotency import once
+from carbonsink.locks import one_after_another
 from carbonsink.states import move, move_many
 from payouts.messages_about_accounts import tell_household
 from payouts.models import BankAccount
@@ -69,6 +70,7 @@ def enter_account(
     hashed, *earlier = _hashes(content)
 
     def store() -> BankAccount:
+        _lock_number(number)
         # No harder than versions need: a flag of a household that shares the number refers to this row.
         locked = Household.objects.select_for_update(no_key=True).get(pk=household.pk)
         newest = household.bank_accounts.aggregate(version=Max("version", default=0))["version"]
@@ -86,7 +88,7 @@ def enter_account(
         )
         if _is_change(account):
             tell_household(account, "entered")
-        flags.raise_shared(Flag.Kind.SHARED_ACCOUNT, [households_sharing(number)])
+        _flag_sharing(number)
         return account
 
     return once(BankAccount, client_uuid, hashed, store, earlier=earlier)
@@ -95,8 +97,26 @@ def enter_account(
 def households_sharing(number: str) -> list[int]:
     """Ids of the households that have an account with this number, found under every look-up key. Versions that were
     rejected, such as for a wrong digit, do not count."""
-    having = BankAccount.objects.filter(number_digest__in=crypto.digests(number))
-    return list(having.exclude(state=BankAccount.State.REJECTED).values_list("household", flat=True).distinct())
+    having = _having(number).exclude(state=BankAccount.State.REJECTED)
+    return list(having.values_list("household", flat=True).distinct())
+
+
+def _having(number: str) -> QuerySet[BankAccount]:
+    return BankAccount.objects.filter(number_digest__in=crypto.digests(number))
+
+
+def _lock_number(number: str) -> None:
+    """Two households that enter a number at once wait for each other: neither could see the other's row otherwise.
+    Always before a household's lock."""
+    one_after_another(*crypto.digests(number))
+
+
+def _flag_sharing(number: str) -> None:
+    """Raises a flag about the households that share this number, which the caller has locked; each number has its own,
+    so that what was found out about one says nothing about the next."""
+    if len(sharing := households_sharing(number)) > 1:
+        first = _having(number).earliest("pk")
+        flags.raise_shared(Flag.Kind.SHARED_ACCOUNT, [sharing], about=f"account:{first.pk}")
 
 
 def _hashes(content: dict[str, str]) -> list[str]:
@@ -108,12 +128,13 @@ def _hashes(content: dict[str, str]) -> list[str]:
 @transaction.atomic
 def approve_account(account: BankAccount, *, by: User) -> None:
     """Makes a version the one that payouts go to. A change waits the cooling period and is told to the household on
-    its old number; a first version does neither.
+    its old number; a first version does neither. What households share is looked at again.
 
     Raises DomainError when whoever entered it approves it, it is not waiting any more, or a newer one was approved.
     """
     if account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve it."), status=403)
+    _lock_number(account.number)
     _lock_household(account)
     _demand_waiting(account)
     in_force = account.household.bank_accounts.filter(state__in=[BankAccount.State.APPROVED, BankAccount.State.BOUNCED])
@@ -123,6 +144,7 @@ def approve_account(account: BankAccount, *, by: User) -> None:
     move_many(in_force, BankAccount.State.SUPERSEDED, by=by, reason=f"version {account.version} approved")
     wait = timedelta(hours=settings.ACCOUNT_COOLING_HOURS) if is_change else timedelta()
     move(account, BankAccount.State.APPROVED, by=by, approved_by=by, approved_at=now, usable_from=now + wait)
+    _flag_sharing(account.number)
     if is_change:
         tell_household(account, "approved")
 

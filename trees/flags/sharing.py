@@ -27,12 +27,12 @@ def look_at_households(household_ids: Iterable[int]) -> int:
     return raised
 
 
-def raise_shared(kind: str, groups: Iterable[Sequence[int]]) -> int:
+def raise_shared(kind: str, groups: Iterable[Sequence[int]], *, about: str = "") -> int:
     """Raises a flag about every household of each group that shares something; returns how many are new.
 
     One flag each, towards the first of the group, and of the first towards the second: a number that a thousand
     households "have" must not make a million flags. What was raised once about two of them, settled or not, is not
-    raised again.
+    raised again; `about` says what it is that they share, where it can be more than one thing.
     """
     pairs: dict[tuple[int, int], int] = {}
     for group in groups:
@@ -41,10 +41,10 @@ def raise_shared(kind: str, groups: Iterable[Sequence[int]]) -> int:
         pairs |= {(first, other): len(others) + 1 for other in others[:1]}
     if not pairs:
         return 0
-    about = Flag.objects.filter(kind=kind, household__in={one for one, _ in pairs}, tree__isnull=True)
-    known = set(about.values_list("household", "other_household"))
+    raised = Flag.objects.filter(kind=kind, household__in={one for one, _ in pairs}, tree__isnull=True, about=about)
+    known = set(raised.values_list("household", "other_household"))
     flags = [
-        Flag(kind=kind, household_id=one, other_household_id=other, evidence={"households": count})
+        Flag(kind=kind, household_id=one, other_household_id=other, about=about, evidence={"households": count})
         for (one, other), count in pairs.items()
         if (one, other) not in known
     ]

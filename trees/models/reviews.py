@@ -75,6 +75,8 @@ class Flag(models.Model):
     # What it is compared with: another tree, or another household.
     other_tree = models.ForeignKey(Tree, models.PROTECT, null=True, related_name="+")
     other_household = models.ForeignKey(Household, models.PROTECT, null=True, related_name="+")
+    # What the two households share, where they may share several: "account:<the first one with this number>".
+    about = models.CharField(max_length=40, blank=True, db_default="")
     # The numbers behind it, with their units in the names: {"distance_m": 0.4}.
     evidence = models.JSONField(default=dict)
     raised_at = models.DateTimeField(_("raised at"), auto_now_add=True)
@@ -89,7 +91,7 @@ class Flag(models.Model):
         verbose_name_plural = _("flags")
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "household", "tree", "other_tree", "other_household"],
+                fields=["kind", "household", "tree", "other_tree", "other_household", "about"],
                 condition=Q(settled_at__isnull=True),
                 nulls_distinct=False,
                 name="trees_flag_once",
