@@ -79,7 +79,7 @@ INSERT INTO ledger_account (code, kind) VALUES ('transit', 'transit'), ('escrow:
 INSERT INTO payouts_bankaccount (client_uuid, body_hash, household_id, version, holder, holder_digest, phone, bank_name,
        bank_code, number, number_digest, seal, state, entered_by_id, entered_at, approved_by_id, approved_at,
        usable_from)
-SELECT gen_random_uuid(), '', id, 1, 'x', 'x', '', 'x', '102100099996', 'x', 'x', 'x', 'approved', registered_by_id,
+SELECT gen_random_uuid(), '', id, 1, 'x', 'x', '', 'x', 'x', 'x', 'x', 'x', 'approved', registered_by_id,
        now() - interval '400 days', (SELECT max(id) FROM accounts_user), now() - interval '399 days',
        now() - interval '399 days'
   FROM trees_household ORDER BY id;

@@ -27,7 +27,7 @@ class BankAccountAdmin(FinanceMixin, ModelAdmin):
     list_display = [
         "household",
         "masked_holder",
-        "bank_name",
+        "bank",
         "masked_number",
         "shared",
         "state",
@@ -51,6 +51,11 @@ class BankAccountAdmin(FinanceMixin, ModelAdmin):
     @admin.display(description=_("account holder"))
     def masked_holder(self, account: BankAccount) -> str:
         return mask_name(account.holder)
+
+    # A method: nobody can sort by what is encrypted.
+    @admin.display(description=_("bank"))
+    def bank(self, account: BankAccount) -> str:
+        return account.bank_name
 
     @admin.display(description=_("other households with this number"))
     def shared(self, account: BankAccount) -> int:

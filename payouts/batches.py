@@ -91,6 +91,7 @@ def _transfers(channel: FileBank, payouts: Sequence[Payout]) -> dict[int, Transf
         "number",
         "bank_name",
         "bank_code",
+        "phone",
         "version",
         "seal",
         "state",

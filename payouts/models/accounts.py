@@ -37,14 +37,14 @@ class BankAccount(Stateful):
     version = models.PositiveSmallIntegerField(_("version"))
     holder = EncryptedField(_("account holder"))
     holder_digest = DigestField(of="holder")
-    bank_name = models.CharField(_("bank"), max_length=80)
-    bank_code = models.CharField(_("bank code (CNAPS)"), max_length=12)
+    bank_name = EncryptedField(_("bank"))
+    bank_code = EncryptedField(_("bank code (CNAPS)"))
     number = EncryptedField(_("account number"))
     number_digest = DigestField(of="number", db_index=True)
     # The household's mobile number when this was entered: whoever changes a number and then the account cannot keep
     # the former number from being told.
     phone = EncryptedField()
-    # Binds the number to this household and version, so that ciphertext copied from another row is noticed.
+    # Binds all of this to household and version, so that ciphertext copied from another row is noticed.
     seal = DigestField(of="identity")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ENTERED)
     entered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -78,7 +78,8 @@ class BankAccount(Stateful):
     @property
     def identity(self) -> str:
         """All that makes this version what it is, as one text."""
-        return "|".join([self.household.public_id, str(self.version), self.bank_code, self.number, self.holder])
+        whose = [self.household.public_id, str(self.version)]
+        return "|".join([*whose, self.bank_code, self.number, self.holder, self.bank_name, self.phone])
 
     @property
     def is_sealed(self) -> bool:

@@ -12,7 +12,7 @@ CREATE TRIGGER trees_flag_fixed BEFORE UPDATE OF kind, household_id, tree_id, ot
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trees", "0012_not_mine")]
+    dependencies = [("trees", "0013_household_pages")]
     operations = [
         migrations.AddField("flag", "about", models.CharField(blank=True, db_default="", max_length=40)),
         migrations.RemoveConstraint("flag", "trees_flag_once"),
