@@ -24,14 +24,24 @@ from trees import flags
 from trees.models import Flag, Household
 
 
-def check_number(text: str, *, is_card: bool) -> str:
-    """The digits of an account number (8 to 32); a card's must pass Luhn, a passbook's need not."""
+def check_number(text: str, *, is_card: bool, number_checked: bool = False) -> str:
+    """The digits of an account number (8 to 32). A card's Luhn check digit is a hint, a passbook has none: where it
+    does not fit, somebody must have compared the number with the card (`number_checked`)."""
     number = crypto.normalise(text)
     if not (8 <= len(number) <= 32 and number.isascii() and number.isdigit()):
         raise DomainError("bad_account", _("The account number is not right. Enter its 8 to 32 digits."))
-    if is_card and not luhn.is_valid(number):
-        raise DomainError("bad_account", _("The card number is not right. Compare each digit with the card."))
+    if is_card and not number_checked and not fits_check_digit(number):
+        sentence = _(
+            "This card number's check digit does not fit. Compare each digit with the card. If it is a passbook, say"
+            " so; if every digit is right all the same, confirm it."
+        )
+        raise DomainError("bad_account", sentence, confirm="number_checked")
     return number
+
+
+def fits_check_digit(number: str) -> bool:
+    """Whether a card's number ends in its Luhn check digit."""
+    return bool(luhn.is_valid(crypto.normalise(number)))
 
 
 def check_bank_code(text: str) -> str:
@@ -52,15 +62,17 @@ def enter_account(
     bank_code: str,
     number: str,
     is_card: bool,
+    number_checked: bool = False,
 ) -> BankAccount:
     """Stores a new version of a household's account, to be approved by somebody else. A change is told to the
-    household on its old number.
+    household on its old number. `number_checked`: the officer has compared a card's number whose check digit does not
+    fit, and whoever approves sees it.
 
     The caller has looked the household up among those the officer may see. Raises DomainError: the holder is not the
     head of household, a number or bank code that fails its check.
     """
     number, bank_code, holder = (
-        check_number(number, is_card=is_card),
+        check_number(number, is_card=is_card, number_checked=number_checked),
         check_bank_code(bank_code),
         holder.strip(),
     )
@@ -83,6 +95,7 @@ def enter_account(
             bank_name=bank_name.strip(),
             bank_code=bank_code,
             number=number,
+            check_digit_fits=not is_card or fits_check_digit(number),
             phone=locked.phone,
             entered_by=officer,
         )

@@ -25,6 +25,10 @@ class BankAccountIn(serializers.Serializer):
     bank_code = serializers.CharField(max_length=20)
     number = serializers.CharField(max_length=40)
     is_card = serializers.BooleanField(default=True)
+    number_checked = serializers.BooleanField(
+        default=False,
+        help_text="The officer has compared each digit of a card number whose check digit does not fit: it is right.",
+    )
 
 
 class BankAccountOut(serializers.ModelSerializer):
@@ -32,7 +36,16 @@ class BankAccountOut(serializers.ModelSerializer):
 
     class Meta:
         model = BankAccount
-        fields = ["id", "client_uuid", "version", "bank_name", "masked_number", "state", "usable_from"]
+        fields = [
+            "id",
+            "client_uuid",
+            "version",
+            "bank_name",
+            "masked_number",
+            "check_digit_fits",
+            "state",
+            "usable_from",
+        ]
 
 
 class BankAccounts(APIView):

@@ -1,10 +1,13 @@
 """Forms of the way out: a household's account, and what finance starts, approves and releases."""
 
 import uuid
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from carbonsink.errors import DomainError
+from payouts.accounts import check_number
 from payouts.models import Run
 
 
@@ -25,6 +28,21 @@ class BankAccountForm(forms.Form):
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
     )
     is_card = forms.BooleanField(label=_("It is a bank card (not a passbook)"), required=False, initial=True)
+    # Asked only once a card's check digit does not fit.
+    number_checked = forms.BooleanField(
+        label=_("I have compared each digit: the number is right."), required=False, widget=forms.HiddenInput
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        try:
+            check_number(data.get("number", ""), is_card=data.get("is_card", False))
+        except DomainError as error:
+            if "confirm" in error.details:
+                self.fields["number_checked"].widget = forms.CheckboxInput()
+                if not data.get("number_checked"):
+                    self.add_error("number", error.message)
+        return data
 
 
 class ReasonForm(forms.Form):

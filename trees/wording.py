@@ -114,7 +114,11 @@ TEXTS = {
     "bank_code": _("Bank code (CNAPS, 12 digits)"),
     "bad_bank_code": _("The bank code is not right. Enter the 12 digits of the branch's code."),
     "bad_account": _("The account number is not right. Enter its 8 to 32 digits."),
-    "bad_card": _("The card number is not right. Compare each digit with the card."),
+    "bad_card": _(
+        "This card number's check digit does not fit. Compare each digit with the card. If it is a passbook, say so; if"
+        " every digit is right all the same, confirm it."
+    ),
+    "number_checked": _("I have compared each digit: the number is right."),
     "account_later": _("Save without an account for now"),
     "account_checked": _("Somebody else checks the account before any money goes there."),
     "save_household": _("Save the household"),

@@ -29,11 +29,12 @@ function luhn(number) {
   return sum % 10 === 0;
 }
 
-/** Account number: 8 to 32 digits; a card's must pass Luhn, a passbook's need not. */
-export function checkAccount(text, isCard) {
+/** Account number: 8 to 32 digits. A card's Luhn check digit is a hint: where it does not fit, the officer must have
+ * compared the number (`isChecked`); a passbook has none. */
+export function checkAccount(text, isCard, isChecked = false) {
   const number = normalise(text);
   if (!/^\d{8,32}$/.test(number)) return "bad_account";
-  return isCard && !luhn(number) ? "bad_card" : "";
+  return isCard && !isChecked && !luhn(number) ? "bad_card" : "";
 }
 
 /** CNAPS code: 12 digits, the last one by ISO 7064 MOD 11,10. */

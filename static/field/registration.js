@@ -113,10 +113,11 @@ export const accountBody = (entered, household) => ({
   bank_code: normalise(entered.bank_code),
   number: normalise(entered.number),
   is_card: entered.is_card === "on",
+  number_checked: entered.number_checked === "on",
 });
 
 function accountWrong(entered) {
-  const number = checkAccount(entered.number, entered.is_card === "on");
+  const number = checkAccount(entered.number, entered.is_card === "on", entered.number_checked === "on");
   return {
     holder: entered.holder.trim() ? "" : t("no_name"),
     bank_name: entered.bank_name.trim() ? "" : t("no_bank"),
@@ -132,15 +133,24 @@ async function accountForm(known, save, text) {
   const submit = async (event) => {
     event.preventDefault();
     const entered = values(form);
+    if (checkAccount(entered.number, entered.is_card === "on") === "bad_card") confirmed.hidden = false;
     if (!showWrong(form, accountWrong(entered))) return;
     await store.set("branch", { bank_name: entered.bank_name, bank_code: entered.bank_code });
     await save(entered);
   };
   const card = known.is_card === undefined || known.is_card;
+  // Asked only once a card's check digit does not fit, and anew for each number.
+  const checked = h("input", { type: "checkbox", name: "number_checked", checked: known.number_checked });
+  const confirmed = h("label", { class: "tick", hidden: !known.number_checked }, checked, h("span", {}, t("number_checked")));
+  const ask = () => {
+    checked.checked = false;
+    confirmed.hidden = true;
+  };
   const form = h(
     "form", { onsubmit: submit, novalidate: true },
     field("holder", t("holder"), input(known.holder, { maxlength: 40 }), t("holder_hint")),
-    field("number", t("account_number"), input(known.number, { maxlength: 40, ...numeric })),
+    field("number", t("account_number"), input(known.number, { maxlength: 40, oninput: ask, ...numeric })),
+    confirmed,
     h("label", { class: "tick" }, h("input", { type: "checkbox", name: "is_card", checked: card }), h("span", {}, t("is_card"))),
     field("bank_name", t("bank_name"), input(known.bank_name || branch.bank_name, { maxlength: 80 })),
     field("bank_code", t("bank_code"), input(known.bank_code || branch.bank_code, { maxlength: 20, ...numeric })),

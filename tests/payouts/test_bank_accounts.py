@@ -67,6 +67,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too long": ({"number": "1" * 33, "is_card": False}, "bad_account"),
     "letters": ({"number": "62179900ABCDEFGHIJK", "is_card": False}, "bad_account"),
     "other digits": ({"number": "٦٢١٧٩٩٠٠١٢٣٤", "is_card": False}, "bad_account"),
+    "too short, confirmed": ({"number": "1234567", "number_checked": True}, "bad_account"),
+    "bank code's check digit, confirmed": (
+        {"bank_code": wrong_digit(BANK_CODE), "number_checked": True},
+        "bad_bank_code",
+    ),
     "bank code's check digit": ({"bank_code": wrong_digit(BANK_CODE)}, "bad_bank_code"),
     "bank code too short": ({"bank_code": BANK_CODE[:11]}, "bad_bank_code"),
     "another holder": ({"holder": "张三"}, "wrong_holder"),
@@ -138,7 +143,8 @@ def test_the_officers_page_says_what_is_wrong_and_stores_the_right_one() -> None
     form = body(household, number=wrong_digit(CARD))
     answer = client.post(page, form)
     assert answer.status_code == 400
-    assert "The card number is not right. Compare each digit with the card." in html.unescape(answer.content.decode())
+    shown = html.unescape(answer.content.decode())
+    assert "This card number's check digit does not fit. Compare each digit with the card." in shown
     assert not BankAccount.objects.exists()
     assert client.post(page, form | {"number": CARD}).status_code == 302
     shown = client.get(page).content.decode()
