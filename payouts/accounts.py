@@ -143,13 +143,15 @@ def approve_account(account: BankAccount, *, by: User) -> None:
     """Makes a version the one that payouts go to. A change waits the cooling period and is told to the household on
     its old number; a first version does neither. What households share is looked at again.
 
-    Raises DomainError when whoever entered it approves it, it is not waiting any more, or a newer one was approved.
+    Raises DomainError when whoever entered it approves it, it is not waiting any more, it was changed by hand
+    ("tampered"), or a newer one was approved.
     """
     if account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve it."), status=403)
     _lock_number(account.number)
     _lock_household(account)
     _demand_waiting(account)
+    _demand_sealed(account)
     in_force = account.household.bank_accounts.filter(state__in=[BankAccount.State.APPROVED, BankAccount.State.BOUNCED])
     if in_force.filter(version__gt=account.version).exists():
         raise DomainError("older_version", _("A newer account of this household is approved: reject this one."), 409)
@@ -232,6 +234,12 @@ def _demand_waiting(account: BankAccount) -> None:
     account.refresh_from_db(fields=["state"])
     if account.state != BankAccount.State.ENTERED:
         raise DomainError("wrong_state", _("This account does not wait for approval any more. Reload the page."), 409)
+
+
+def _demand_sealed(account: BankAccount) -> None:
+    if not account.is_sealed:
+        sentence = _("This account is not what was entered: it was changed outside the platform. Reject it.")
+        raise DomainError("tampered", sentence, status=409)
 
 
 def _is_change(account: BankAccount) -> bool:

@@ -45,6 +45,13 @@ KINDS = {
         _("Find out who changed the database. Cancel the payout, and have the account entered and approved anew."),
         link=_PAYOUT,
     ),
+    "former_account_tampered": Kind(
+        _("A household's former account was changed by hand, and another one is being set up"),
+        _("Whoever changed the database may have kept the household from being told of the new account."),
+        _("Call the household before the new account is in use, and stop it if it is not theirs."),
+        by_itself=False,
+        link=_page("payouts:finance-accounts"),
+    ),
     "content_changed": Kind(
         _("A payout would be sent again with another content"),
         _("What would go to the bank now is not what was sent under this number before, so nothing is sent."),

@@ -5,8 +5,10 @@ one noted with the change, and today's. Whoever changes number and account toget
 """
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from carbonsink.messages.services import write_message
+from payouts import alerts
 from payouts.messages_to_households import page_of
 from payouts.models import BankAccount
 
@@ -28,7 +30,14 @@ def tell_household(account: BankAccount, what: str) -> None:
 
 
 def _phones(account: BankAccount) -> list[str]:
-    """The mobile numbers that are told, the oldest first, each once."""
+    """The mobile numbers that are told, the oldest first, each once. Where the account before does not fit its seal,
+    nobody knows whether its number is the household's: all earlier ones are told then, and people are alarmed."""
     earlier = account.household.bank_accounts.filter(approved_by__isnull=False, version__lt=account.version)
-    before = earlier.order_by("-version").first()
-    return list(dict.fromkeys([*([before.phone] if before else []), account.phone, account.household.phone]))
+    before = list(earlier.order_by("-version"))
+    if before and not before[0].is_sealed:
+        text = _("Its former account was changed outside the platform while another one is being set up.")
+        alerts.raise_alert("former_account_tampered", str(before[0]), text)
+    else:
+        before = before[:1]
+    phones = [one.phone for one in reversed(before)]
+    return list(dict.fromkeys([*phones, account.phone, account.household.phone]))

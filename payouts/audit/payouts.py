@@ -39,6 +39,30 @@ CHECKS = {
         SELECT p.out_no FROM payouts_payout p JOIN payouts_bankaccount b ON b.id = p.account_id
          WHERE b.household_id <> p.household_id OR b.approved_by_id IS NULL OR b.approved_by_id = b.entered_by_id
             OR b.usable_from > p.created_at""",
+    # By the numbers of the moves, not by clocks: sending and moves of an account wait for each other. What is sent
+    # again has no move of its own: there the account must have been approved at some time since it was found unsent.
+    # Nobody sends a follow-up: it notes what had left before.
+    "payouts sent while their account was not approved": """
+        WITH stands AS (
+               SELECT object_id, to_state, id, lead(id) OVER (PARTITION BY object_id ORDER BY id) AS until
+                 FROM carbonsink_statechange WHERE thing = 'payouts.bankaccount'
+        ), sent AS (
+               SELECT object_id AS payout_id, id AS since, id AS until
+                 FROM carbonsink_statechange WHERE thing = 'payouts.payout' AND to_state = 'sending'
+                UNION ALL
+               SELECT again.payout_id, max(c.id), NULL
+                 FROM payouts_attempt again
+                 JOIN payouts_attempt t ON t.payout_id = again.payout_id AND t.id < again.id
+                 JOIN carbonsink_statechange c ON c.object_id = t.id AND c.thing = 'payouts.attempt'
+                      AND c.to_state = 'unsent' GROUP BY again.id)
+        SELECT p.out_no FROM sent s JOIN payouts_payout p ON p.id = s.payout_id
+         WHERE NOT EXISTS (SELECT FROM stands a
+                            WHERE a.object_id = p.account_id AND a.to_state = 'approved'
+                              AND (s.until IS NULL OR a.id < s.until) AND (a.until IS NULL OR a.until > s.since))
+           AND p.id NOT IN (SELECT follow_up_id FROM payouts_clarification WHERE follow_up_id IS NOT NULL)""",
+    "payouts sent before their account could be used": """
+        SELECT DISTINCT p.out_no FROM payouts_attempt t JOIN payouts_payout p ON p.id = t.payout_id
+          JOIN payouts_bankaccount b ON b.id = p.account_id WHERE t.created_at < b.usable_from""",
     "runs that are not the sum of their payouts": """
         SELECT r.id FROM payouts_run r LEFT JOIN payouts_payout p ON p.run_id = r.id
          GROUP BY r.id HAVING count(p.id) <> r.payouts OR coalesce(sum(p.fen), 0) <> r.fen""",

@@ -61,8 +61,12 @@ BROKEN: dict[str, str] = {
     "ended payouts whose money is not owed again": "UPDATE ledger_entry SET reference = reference || '-lost' WHERE kind = 'reversed'",
     "payouts to an account that was not approved, or by whoever entered it": "UPDATE payouts_bankaccount"
     " SET usable_from = now() + interval '1 hour'",
+    "payouts sent while their account was not approved": "UPDATE carbonsink_statechange SET id = id + 1000000"
+    " WHERE thing = 'payouts.bankaccount'",
+    "payouts sent before their account could be used": "UPDATE payouts_attempt"
+    " SET created_at = created_at - interval '1 day' WHERE state = 'succeeded'",
     "numbers sent to the bank with more than one content": "INSERT INTO payouts_attempt (payout_id, request_sha256,"
-    " state, created_at) SELECT payout_id, 'other', 'unsent', now() FROM payouts_attempt WHERE state = 'succeeded'",
+    " state, created_at) SELECT payout_id, 'other', 'unsent', created_at FROM payouts_attempt WHERE state = 'succeeded'",
     "bank debits that are not the payout they name": "UPDATE payouts_statementrow SET fen = fen - 1"
     " WHERE kind = 'payout'",
     "statement rows that are not in the ledger": "UPDATE payouts_statementrow SET entry_id = NULL",
@@ -114,6 +118,9 @@ ALSO: dict[str, list[str]] = {
         "runs that are not the sum of their payouts",
     ],
     "bank debits that are not the payout they name": ["supervised accounts whose balance is not the bank's statement"],
+    "payouts to an account that was not approved, or by whoever entered it": [
+        "payouts sent before their account could be used"
+    ],
     "numbers sent to the bank with more than one content": ["states of payouts.attempt changed outside its table"],
     "sinks on sale of trees that are not in the scheme": ["states of trees.tree changed outside its table"],
     "late captures without sinks and without a refund": [

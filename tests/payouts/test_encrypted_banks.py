@@ -82,7 +82,7 @@ def test_versions_of_before_are_encrypted_and_sealed_anew_but_not_those_that_som
             account.pk,
         )
     with connection.schema_editor() as editor:
-        import_module("payouts.migrations.0017_encrypted_banks").encrypt(None, editor)
+        import_module("payouts.migrations.0022_encrypted_banks").encrypt(None, editor)
     assert right.bank_name not in as_stored()
     found = {account.pk: account for account in BankAccount.objects.all()}
     assert (found[right.pk].bank_name, found[right.pk].bank_code) == (right.bank_name, right.bank_code)

@@ -181,8 +181,8 @@ def test_of_two_accounts_in_force_the_second_is_refused_even_where_it_bounced_be
     factories.account(household)
     refused("UPDATE payouts_bankaccount SET state = 'approved' WHERE version = 1", why="one_approved")
     sql("UPDATE payouts_bankaccount SET state = 'bounced' WHERE version = 2")
-    refused("UPDATE payouts_bankaccount SET approved_by_id = entered_by_id WHERE version = 2", why="two_people")
-    refused("UPDATE payouts_bankaccount SET usable_from = NULL WHERE version = 2", why="approved_is_known")
+    refused("UPDATE payouts_bankaccount SET approved_by_id = entered_by_id WHERE version = 2", why="append-only")
+    refused("UPDATE payouts_bankaccount SET usable_from = NULL WHERE version = 2", why="append-only")
 
 
 @pytest.mark.parametrize("first", ["sending", "unknown", "accepted", "succeeded"])

@@ -74,7 +74,7 @@ def test_nothing_is_told_before_it_arrived_nor_of_what_failed() -> None:
     books.all_is_well()
 
 
-def test_what_came_back_is_told_once_whichever_account_it_went_to() -> None:
+def test_what_came_back_is_told_once_whichever_account_it_went_to(later: Any) -> None:
     payout = on_its_way(300)
     succeed(payout)
     payout.refresh_from_db()
@@ -85,7 +85,7 @@ def test_what_came_back_is_told_once_whichever_account_it_went_to() -> None:
     owner = payout.household
     account = factories.account(owner, approved=False)
     approve_account(account, by=factories.user(roles.FINANCE))
-    type(account).objects.filter(pk=account.pk).update(usable_from=timezone.now())
+    later(hours=72, seconds=1)
     money.settle(300)
     run_payouts()
     second = Payout.objects.exclude(pk=payout.pk).get()
