@@ -77,7 +77,7 @@ def enter_account(
         holder.strip(),
     )
     if crypto.normalise(holder) != crypto.normalise(household.head_name):
-        raise DomainError("wrong_holder", _("The account must be in the name of the head of household."))
+        raise _wrong_holder()
     content = {"household": household.public_id, "holder": holder, "bank": bank_code, "number": number}
     hashed, *earlier = _hashes(content)
 
@@ -144,7 +144,7 @@ def approve_account(account: BankAccount, *, by: User) -> None:
     its old number; a first version does neither. What households share is looked at again.
 
     Raises DomainError when whoever entered it approves it, it is not waiting any more, it was changed by hand
-    ("tampered"), or a newer one was approved.
+    ("tampered"), it is not the head of household's any more, or a newer one was approved.
     """
     if account.entered_by_id == by.pk:
         raise DomainError("same_person", _("You entered this account: somebody else must approve it."), status=403)
@@ -152,6 +152,7 @@ def approve_account(account: BankAccount, *, by: User) -> None:
     _lock_household(account)
     _demand_waiting(account)
     _demand_sealed(account)
+    _demand_head(account)
     in_force = account.household.bank_accounts.filter(state__in=[BankAccount.State.APPROVED, BankAccount.State.BOUNCED])
     if in_force.filter(version__gt=account.version).exists():
         raise DomainError("older_version", _("A newer account of this household is approved: reject this one."), 409)
@@ -208,8 +209,8 @@ def put_back_account(account: BankAccount, *, by: User, reason: str) -> None:
     """Puts back in force what bounced for a reason that has passed, or what a stopped change had superseded. It does
     not cool again: it is the account that the household had. The household is told.
 
-    Raises DomainError without a reason, for whoever entered it or stopped the change, and when it is not the last one
-    that was in force.
+    Raises DomainError without a reason, for whoever entered it or stopped the change, when it is not the last one that
+    was in force, was changed by hand, or is not the head of household's any more.
     """
     _demand_reason(reason)
     if account.entered_by_id == by.pk:
@@ -221,6 +222,8 @@ def put_back_account(account: BankAccount, *, by: User, reason: str) -> None:
             raise DomainError("same_person", _("You stopped the change: somebody else must put this one back."), 403)
     if versions.exclude(state__in=[BankAccount.State.ENTERED, rejected]).first() != account:
         raise DomainError("wrong_state", _("This is not the household's last account any more. Reload the page."), 409)
+    _demand_sealed(account)
+    _demand_head(account)
     move(account, BankAccount.State.APPROVED, by=by, reason=reason, approved_by=by, approved_at=timezone.now())
     tell_household(account, "put_back")
 
@@ -240,6 +243,17 @@ def _demand_sealed(account: BankAccount) -> None:
     if not account.is_sealed:
         sentence = _("This account is not what was entered: it was changed outside the platform. Reject it.")
         raise DomainError("tampered", sentence, status=409)
+
+
+def _demand_head(account: BankAccount) -> None:
+    """The household may have another head since the account was entered."""
+    if not account.is_of_head:
+        raise _wrong_holder(409)
+
+
+def _wrong_holder(status: int = 400) -> DomainError:
+    sentence = _("The account must be in the name of the head of household.")
+    return DomainError("wrong_holder", sentence, status)
 
 
 def _is_change(account: BankAccount) -> bool:

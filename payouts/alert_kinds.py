@@ -45,6 +45,18 @@ KINDS = {
         _("Find out who changed the database. Cancel the payout, and have the account entered and approved anew."),
         link=_PAYOUT,
     ),
+    "payout_tampered": Kind(
+        _("A payout is not what a run wrote"),
+        _("Household, account and sum are not those of its entry in the ledger, or it had ended: it is not sent."),
+        _("Find out who changed the database before anything more is paid, and run the audit."),
+        link=_PAYOUT,
+    ),
+    "holder_differs": Kind(
+        _("An account is not in the name of the head of household any more"),
+        _("The household's head has another name than the account's holder: nothing is sent there."),
+        _("Have an account of the head of household entered and approved; this payout is then owed anew."),
+        link=_PAYOUT,
+    ),
     "former_account_tampered": Kind(
         _("A household's former account was changed by hand, and another one is being set up"),
         _("Whoever changed the database may have kept the household from being told of the new account."),

@@ -22,7 +22,7 @@ from carbonsink.accounts.models import User
 from carbonsink.errors import DomainError
 from carbonsink.locks import only_one
 from carbonsink.states import move, move_many
-from payouts import alerts, sending, statements
+from payouts import alerts, checking, sending, statements
 from payouts.banks import by_file, file_bank, folder
 from payouts.banks.base import BankError, FileBank, Instruction, Transfer
 from payouts.models import Alert, Attempt, BankAccount, Batch, Download, Payout
@@ -81,11 +81,12 @@ def _sha256(transfer: Transfer) -> str:
 
 
 def _transfers(channel: FileBank, payouts: Sequence[Payout]) -> dict[int, Transfer]:
-    """The transfers of the payouts whose account is still the approved, sealed and usable one, by payout. One whose
-    account has changed is cancelled; one that does not fit into a file waits with an alert."""
+    """The transfers of the payouts that are as the books have them and whose account is still the approved, sealed and
+    usable one of the head of household, by payout. One whose account has changed is cancelled; one that was changed by
+    hand, or does not fit into a file, waits with an alert."""
     locked = BankAccount.objects.select_for_update(no_key=True, of=("self",)).order_by("pk")
     accounts = locked.select_related("household").filter(pk__in=[payout.account_id for payout in payouts])
-    # The household's own ciphertext is not needed.
+    # Of the household's own ciphertext only the name is needed.
     needed = [
         "holder",
         "number",
@@ -97,14 +98,18 @@ def _transfers(channel: FileBank, payouts: Sequence[Payout]) -> dict[int, Transf
         "state",
         "usable_from",
         "household__public_id",
+        "household__head_name",
     ]
     known = {account.pk: account for account in accounts.only(*needed)}
     transfers, now = {}, timezone.now()
     for payout in payouts:
-        account = payout.account = known[payout.account_id]
-        if not account.is_sealed:
-            text = _("The account of this payout is not what was entered. It is not sent.")
-            alerts.raise_alert("account_tampered", payout.out_no, text)
+        payout.account = known[payout.account_id]
+    troubles = checking.troubles(payouts)
+    for payout in payouts:
+        account = payout.account
+        if payout.pk in troubles:
+            kind, text = troubles[payout.pk]
+            alerts.raise_alert(kind, payout.out_no, text)
         elif account.state != BankAccount.State.APPROVED or not account.usable_from <= now:  # type: ignore[operator]
             sending.cancel(payout, reason="the account has changed")
         else:

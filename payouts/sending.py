@@ -19,7 +19,7 @@ from carbonsink.accounts.models import User
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from carbonsink.states import move, move_many
-from payouts import alerts, messages_to_households
+from payouts import alerts, checking, messages_to_households
 from payouts.accounts import bounce_account
 from payouts.banks import bank, by_file
 from payouts.banks.base import BankError, Instruction, Transfer, TransferReport
@@ -89,8 +89,9 @@ def _begin(payout_id: int) -> Attempt | None:
             return None
         locked = BankAccount.objects.select_related("household").select_for_update(no_key=True, of=("self",))
         payout.account = account = locked.get(pk=payout.account_id)
-        if not account.is_sealed:
-            alerts.raise_alert("account_tampered", payout.out_no, _("The account does not fit its seal; not sent."))
+        if trouble := checking.troubles([payout]).get(payout.pk):
+            kind, text = trouble
+            alerts.raise_alert(kind, payout.out_no, text)
             return None
         if account.state != BankAccount.State.APPROVED:
             _end(

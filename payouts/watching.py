@@ -1,15 +1,16 @@
 """Watching for what takes too long: each time anew, so that what is well again closes by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from carbonsink.money import yuan
-from payouts import alerts, reconciliation, sending
+from payouts import alerts, checking, reconciliation, sending
 from payouts.models import Alert, Payout, StatementCursor
 
 # {kind: query of what such an alert is about, and further values of its text}. The moment counts, not the database's
@@ -38,7 +39,7 @@ WATCHES = {
 NOT_COMPARED = "not_compared"
 UNREAD, STATEMENT_SILENT = "statement_unread", timedelta(hours=1)
 # Alerts that sending raises, about a payout's number.
-OF_SENDING = ["account_tampered", "content_changed", "bank_forgot"]
+OF_SENDING = ["content_changed", "bank_forgot"]
 
 
 def watch() -> None:
@@ -47,6 +48,9 @@ def watch() -> None:
         _settle(kind, dict(_rows(query)))
     _settle(UNREAD, dict(_silent_banks()))
     _settle(NOT_COMPARED, {str(day): "" for day in reconciliation.missed_days()}, stops=True)
+    refused = _still_refused()
+    for kind in checking.KINDS:
+        _settle(kind, {out_no: "" for out_no, why in refused.items() if why == kind})
     for kind in OF_SENDING:
         _settle(kind, {payout.out_no: "" for payout in _still_in_trouble(kind)})
 
@@ -75,12 +79,21 @@ def _settle(kind: str, found: dict[str, str], *, stops: bool = False) -> None:
         alerts.close_alerts(kind, about, reason="well again")
 
 
+def _open_with_alert(kinds: Collection[str]) -> QuerySet[Payout]:
+    numbers = Alert.objects.filter(kind__in=kinds, state=Alert.State.OPEN).values("about")
+    return Payout.objects.filter(out_no__in=numbers, state__in=[Payout.State.APPROVED, *sending.OPEN])
+
+
+def _still_refused() -> dict[str, str]:
+    """Why sending refuses payouts, as a kind of alert, by number; those for which nobody was alarmed are left out."""
+    found = list(_open_with_alert(checking.KINDS).select_related("account__household"))
+    troubles = checking.troubles(found)
+    return {payout.out_no: troubles[payout.pk][0] for payout in found if payout.pk in troubles}
+
+
 def _still_in_trouble(kind: str) -> list[Payout]:
     """Payouts with an open alert of sending, which are not at their end and not on their way again."""
-    numbers = Alert.objects.filter(kind=kind, state=Alert.State.OPEN).values("about")
-    open_ones = Payout.objects.filter(out_no__in=numbers, state__in=[Payout.State.APPROVED, *sending.OPEN])
-    if kind == "account_tampered":
-        return [payout for payout in open_ones.select_related("account") if not payout.account.is_sealed]
+    open_ones = _open_with_alert([kind])
     if kind == "content_changed":
         return [payout for payout in open_ones if not sending.is_live(payout)]
     return list(open_ones.filter(state=Payout.State.UNKNOWN))

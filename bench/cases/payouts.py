@@ -41,12 +41,13 @@ SELECT 'scheduled', %(bank)s, now(), 1, count(*), sum(fen) FROM owed;
 WITH written AS (
     INSERT INTO payouts_payout (run_id, household_id, account_id, bank, out_no, fen, state, created_at, bank_reference,
            held_for, approvals_needed)
-    SELECT (SELECT max(id) FROM payouts_run), o.household_id, b.id, %(bank)s, o.out_no, o.fen, 'approved', now(), '',
+    SELECT (SELECT max(id) FROM payouts_run), o.household_id, b.id, %(bank)s, o.out_no, o.fen, 'prepared', now(), '',
            '', 0
       FROM owed o JOIN payouts_bankaccount b ON b.household_id = o.household_id AND b.state = 'approved'
      ORDER BY o.household_id RETURNING id)
 INSERT INTO carbonsink_statechange (thing, object_id, from_state, to_state, reason, at)
 SELECT 'payouts.payout', id, 'prepared', 'approved', 'within the limit', now() FROM written;
+UPDATE payouts_payout SET state = 'approved';
 INSERT INTO ledger_settlement (line_id, payout_reference)
 SELECT l.id, o.out_no FROM ledger_line l JOIN owed o ON o.account_id = l.account_id
  WHERE NOT EXISTS (SELECT FROM ledger_settlement s WHERE s.line_id = l.id);

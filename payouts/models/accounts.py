@@ -89,6 +89,11 @@ class BankAccount(Stateful):
         return self.seal in crypto.digests(self.identity)
 
     @property
+    def is_of_head(self) -> bool:
+        """Whether the holder is the head of household."""
+        return crypto.normalise(self.holder) == crypto.normalise(self.household.head_name)
+
+    @property
     def last_four(self) -> str:
         """The last four digits of the number, all that is ever shown."""
         return self.number[-4:]

@@ -126,3 +126,36 @@ def test_whoever_changes_the_former_number_by_hand_cannot_keep_people_from_heari
     alert.refresh_from_db()
     assert alert.state == "open"  # Only a person's answer closes it.
     accounts.approve_account(third, by=finance)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_account_of_a_former_head_is_not_approved(version: int) -> None:
+    household = factories.household()
+    for _earlier in range(version - 1):
+        factories.account(household)
+    account = factories.account(household, approved=False)
+    former, household.head_name = household.head_name, "潘新户"
+    household.save(update_fields=["head_name"])
+    finance = factories.user(roles.FINANCE)
+    account = household.bank_accounts.get(pk=account.pk)
+    with pytest.raises(DomainError) as refused:
+        accounts.approve_account(account, by=finance)
+    assert (refused.value.code, refused.value.status) == ("wrong_holder", 409)
+    account.refresh_from_db()
+    assert account.state == "entered"
+    household.head_name = former
+    household.save(update_fields=["head_name"])
+    accounts.approve_account(household.bank_accounts.get(pk=account.pk), by=finance)
+
+
+def test_an_account_of_a_former_head_is_not_put_back() -> None:
+    household = factories.household()
+    account = factories.account(household)
+    accounts.bounce_account(account, reason="closed")
+    household.head_name = "潘新户"
+    household.save(update_fields=["head_name"])
+    account = household.bank_accounts.get()
+    with pytest.raises(DomainError) as refused:
+        accounts.put_back_account(account, by=factories.user(roles.FINANCE), reason="it works again")
+    assert refused.value.code == "wrong_holder"
+    assert household.bank_accounts.get().state == "bounced"

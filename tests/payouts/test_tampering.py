@@ -7,9 +7,12 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from carbonsink import crypto
-from payouts import runs, sending, statements
-from payouts.models import Attempt, BankAccount, Payout
+from payouts import runs, sending, statements, tasks, watching
+from payouts.models import Alert, Attempt, BankAccount, Batch, Payout
 from tests import factories
+from tests.payouts import money
+from tests.payouts.filing import FileBank
+from tests.purchases import books
 from tests.standins.clients import BankClient
 
 
@@ -88,3 +91,142 @@ def test_plain_sql_is_refused(statement: str) -> None:
     sql("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError):
         sql(statement)
+
+
+INSERTED = """
+    INSERT INTO payouts_payout (run_id, household_id, account_id, bank, out_no, fen, state, created_at, bank_reference,
+           held_for, approvals_needed)
+    SELECT run_id, household_id, {account}, bank, 'forged', fen, {state}, now(), {reference}, {held_for}, {needed}
+      FROM payouts_payout ORDER BY id LIMIT 1"""
+AS_WRITTEN = {"account": "account_id", "state": "'prepared'", "reference": "''", "held_for": "''", "needed": "0"}
+OTHERS = "(SELECT max(id) FROM payouts_bankaccount)"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"state": "'approved'"},
+        {"state": "'approved'", "held_for": "'over_limit'", "needed": "2"},
+        {"state": "'sending'"},
+        {"state": "'succeeded'"},
+        {"reference": "'B1'"},
+        {"account": OTHERS},
+        {"account": OTHERS, "state": "'approved'"},
+    ],
+)
+def test_a_payout_does_not_begin_approved_or_with_another_household_s_account(forged: dict[str, str]) -> None:
+    household, _other = money.households(2)
+    money.settle(1000)
+    money.owe({household: 300})
+    runs.run_payouts()
+    with pytest.raises(IntegrityError, match="does not begin"):
+        sql(INSERTED.format(**AS_WRITTEN | forged))
+    assert Payout.objects.count() == 1
+    books.all_is_well()
+
+
+def unguarded(statement: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(statement)
+
+
+# What somebody with the database would have sent, were nothing else looked at: by plain SQL, or with the guards off.
+FORGED = {
+    "a payout that no run wrote": [INSERTED.format(**AS_WRITTEN), "UPDATE payouts_payout SET state = 'approved'"],
+    "with another household's account": [f"UPDATE payouts_payout SET account_id = {OTHERS}"],
+    "with another household": ["UPDATE payouts_payout SET household_id = (SELECT max(id) FROM trees_household)"],
+    "of another amount": ["UPDATE payouts_payout SET fen = fen + 1"],
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", FORGED)
+def test_what_the_books_do_not_have_is_not_sent(bank: BankClient, way: str) -> None:
+    household, _other = money.households(2)
+    money.fund(bank, 1000)
+    money.owe({household: 300})
+    runs.run_payouts()
+    written = Payout.objects.get()
+    for statement in FORGED[way]:
+        unguarded(statement)
+    forged = Payout.objects.latest("pk")
+    for _turn in range(2):
+        tasks.sweep()
+        watching.watch()
+        assert list(Alert.objects.values_list("kind", "about", "state")) == [("payout_tampered", forged.out_no, "open")]
+    forged.refresh_from_db()
+    assert (forged.state, forged.attempts.count()) == ("approved", 0)
+    assert [row["out_no"] for row in money.transfers(bank)] == ([] if written == forged else [written.out_no])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("state", ["succeeded", "failed"])
+def test_what_has_ended_is_not_sent_again(bank: BankClient, state: str) -> None:
+    (household,) = money.households(1)
+    money.fund(bank, 1000)
+    money.owe({household: 300})
+    runs.run_payouts()
+    payout = Payout.objects.get()
+    if state == "failed":
+        bank.fault("transfer", "error_500_before")
+        sending._begin(payout.pk)
+        sending.record(payout.pk, sending.TransferReport(payout.out_no, "failed"))
+    else:
+        sending.send_payout(payout.pk)
+    before = len(money.transfers(bank))
+    unguarded("UPDATE payouts_payout SET state = 'approved'")
+    unguarded("UPDATE payouts_attempt SET state = 'failed'")
+    sending.send_payout(payout.pk)
+    payout.refresh_from_db()
+    assert (payout.state, payout.attempts.count()) == ("approved", 1)
+    assert len(money.transfers(bank)) == before
+    assert Alert.objects.get().kind == "payout_tampered"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", FORGED)
+def test_what_the_books_do_not_have_is_in_no_file(file_bank: FileBank, way: str) -> None:
+    written = file_bank.approved(300)[0]
+    factories.account(factories.household())
+    for statement in FORGED[way]:
+        unguarded(statement)
+    forged = Payout.objects.latest("pk")
+    tasks.sweep()
+    forged.refresh_from_db()
+    assert (forged.state, forged.attempts.count()) == ("approved", 0)
+    assert list(Alert.objects.values_list("kind", "about")) == [("payout_tampered", forged.out_no)]
+    assert Batch.objects.count() == (0 if written == forged else 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_sent_to_an_account_that_is_not_the_head_s_any_more(bank: BankClient) -> None:
+    (household,) = money.households(1)
+    money.fund(bank, 1000)
+    money.owe({household: 300})
+    runs.run_payouts()
+    former, household.head_name = household.head_name, "潘新户"
+    household.save(update_fields=["head_name"])
+    tasks.sweep()
+    watching.watch()
+    payout = Payout.objects.get()
+    assert (payout.state, payout.attempts.count()) == ("approved", 0)
+    assert list(Alert.objects.values_list("kind", "about", "state")) == [("holder_differs", payout.out_no, "open")]
+    household.head_name = former
+    household.save(update_fields=["head_name"])
+    tasks.sweep()
+    watching.watch()
+    payout.refresh_from_db()
+    assert (payout.state, Alert.objects.get().state) == ("succeeded", "closed")
+    books.all_is_well()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_file_pays_to_an_account_that_is_not_the_head_s_any_more(file_bank: FileBank) -> None:
+    first, second = file_bank.approved(300, 400)
+    first.household.head_name = "潘新户"
+    first.household.save(update_fields=["head_name"])
+    tasks.sweep()
+    assert [Payout.objects.get(pk=one.pk).state for one in (first, second)] == ["approved", "sending"]
+    assert list(Alert.objects.values_list("kind", "about")) == [("holder_differs", first.out_no)]
