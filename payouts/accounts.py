@@ -229,8 +229,8 @@ def put_back_account(account: BankAccount, *, by: User, reason: str) -> None:
 
 
 def _lock_household(account: BankAccount) -> None:
-    """One decision about a household's accounts at a time."""
-    Household.objects.select_for_update(no_key=True).get(pk=account.household_id)
+    """One decision about a household's accounts at a time; with the household as it is now."""
+    account.household = Household.objects.select_for_update(no_key=True).get(pk=account.household_id)
 
 
 def _demand_waiting(account: BankAccount) -> None:
