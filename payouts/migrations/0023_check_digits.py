@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "bankaccount",
             "check_digit_fits",
-            models.BooleanField(db_default=True, default=True, editable=False),
+            models.BooleanField(db_default=True, default=True, editable=False, verbose_name="check digit fits"),
         ),
         migrations.RunSQL(GUARD, migrations.RunSQL.noop),
     ]

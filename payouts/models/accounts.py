@@ -42,7 +42,7 @@ class BankAccount(Stateful):
     number = EncryptedField(_("account number"))
     number_digest = DigestField(of="number", db_index=True)
     # False: a card's Luhn check digit does not fit, and the officer has compared the number and confirmed it.
-    check_digit_fits = models.BooleanField(default=True, db_default=True, editable=False)
+    check_digit_fits = models.BooleanField(_("check digit fits"), default=True, db_default=True, editable=False)
     # The household's mobile number when this was entered: whoever changes a number and then the account cannot keep
     # the former number from being told.
     phone = EncryptedField()
