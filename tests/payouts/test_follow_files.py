@@ -164,7 +164,8 @@ def test_what_never_reached_the_bank_is_counted_where_it_was_sent_again() -> Non
     again.created_at = batch.created_at
     again.save()
     batch.attempts.filter(payout=first).update(state="unsent")
-    Attempt.objects.create(payout=first, batch=again, request_sha256="x")
+    content = batch.attempts.get(payout=first).request_sha256
+    Attempt.objects.create(payout=first, batch=again, request_sha256=content)
     for one, counted in ((batch, [("open", 1, 400), ("elsewhere", 1, 300)]), (again, [("open", 1, 300)])):
         many = follow_many.of_file(one)
         assert [(ended.end, ended.payouts, ended.fen) for ended in many.counts] == counted
@@ -186,8 +187,8 @@ def test_a_page_of_a_file_asks_as_much_for_hundreds_as_for_two() -> None:
     one = Payout.objects.earliest("pk")
     same = ["run_id", "household_id", "account_id", "bank", "created_at"]
     alike = {name: getattr(one, name) for name in same}
-    more = [Payout(**alike, out_no=f"{n:032d}", fen=n, state="sending") for n in range(1, 251)]
-    Payout.objects.bulk_create(more)
+    more = Payout.objects.bulk_create(Payout(**alike, out_no=f"{n:032d}", fen=n) for n in range(1, 251))
+    Payout.objects.filter(pk__in=[payout.pk for payout in more]).update(state="sending")
     Attempt.objects.bulk_create([Attempt(payout=payout, batch=batch, request_sha256="x") for payout in more])
     assert [asked(), asked(page="3"), asked(page="99"), asked(end="open"), asked(page="x")] == [few] * 5
     page = found(finance, batch.number)
