@@ -18,8 +18,9 @@ from bench.world import World
 MIX = {1: 0.10, 3: 0.15, 20: 0.25, 1_000: 0.25, 100_000: 0.25}
 BANK, GATEWAY = "standin", "wechatpay"
 LARGE = 1_000
-# For so many days they were sold, one after another; then all are paid, and for so many days the payouts arrive.
-SELLING_DAYS, PAYING_DAYS = 335, 30
+# For so many days they were sold, one after another, in a small world for fewer; then all are paid, and for so many
+# days the payouts arrive.
+SELLING_DAYS, SOLD_A_DAY, PAYING_DAYS = 335, 1_000, 30
 
 _SALES = """
 CREATE UNLOGGED TABLE sale AS
@@ -105,7 +106,9 @@ def sell_all(databases: Databases, scale: float, template: str) -> str:
     """Makes the market's database anew, sells all of it, and gives its name."""
     name = open_market(databases, scale, template)
     params = {"vintage": VINTAGE, "fen": PRICE_FEN, "kg": SINK_KG, "large": LARGE, "bank": BANK, "gateway": GATEWAY}
-    params |= {"selling": SELLING_DAYS, "paying": PAYING_DAYS, "sizes": sizes(World(scale).trees, scale)}
+    trees = World(scale).trees
+    params |= {"selling": min(SELLING_DAYS, 1 + trees // SOLD_A_DAY), "paying": PAYING_DAYS}
+    params |= {"sizes": sizes(trees, scale)}
     # The parameters are put in by the client: some of the texts are several statements.
     with databases.connect(name) as connection, psycopg.ClientCursor(connection) as cursor:
         cursor.execute("SET session_replication_role = replica")

@@ -61,6 +61,8 @@ ACCOUNT_COOLING_HOURS = env.int("ACCOUNT_COOLING_HOURS", 72)
 # Who gets an e-mail of what must be looked at, and the working days within which payment services settle.
 ALERT_MAIL_TO: list[str] = env.list("ALERT_MAIL_TO", [])
 SETTLEMENT_DAYS = env.int("SETTLEMENT_DAYS", 3)
+# What a bank says it charged goes to the sponsor's expenses up to this much a row; a person looks at more.
+BANK_FEE_LIMIT_FEN = env.int("BANK_FEE_LIMIT_FEN", 10_000)
 SPONSOR_NAMES = env.list("SPONSOR_NAMES", [] if IS_PRODUCTION else ["单株碳汇扶持基金会"])
 GATEWAY_SETTLEMENT_NAMES: dict[str, str] = dict(
     env.json(

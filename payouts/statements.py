@@ -242,7 +242,7 @@ def _kind(code: str, row: Movement, payout: Payout | None) -> StatementRow.Kind:
     """What a row is. Only what fits exactly is more than suspense."""
     if row.fen == 0:
         return StatementRow.Kind.INFORMATION
-    if row.is_fee:
+    if row.is_fee and abs(row.fen) <= settings.BANK_FEE_LIMIT_FEN:
         return StatementRow.Kind.FEE
     if payout and row.fen == -payout.fen and is_debit_due(payout):
         return StatementRow.Kind.PAYOUT

@@ -30,6 +30,10 @@ from purchases.transfers.iso20022 import (
 from purchases.transfers.rows import Problem, read_day, read_text, refused
 
 MOST_ROWS = 100_000
+# What a bank charges for its service, in whatever domain and family. Source: ISO 20022, external code set
+# BankTransactionSubFamily1Code.
+_FEES = {"CHRG", "COMM", "FEES"}
+_SUB_FAMILY = "BkTxCd/Domn/Fmly/SubFmlyCd"
 _OUT_NO = re.compile(r"[0-9A-Za-z]{1,32}")
 _SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
 
@@ -115,6 +119,7 @@ def _movements(statement: Element, entry: Element) -> Iterator[Movement]:
             remittance=_remittance(part, entry),
             out_no=_out_no(part) or ("" if many else _file_no(entry)),
             bank_reference=serial,
+            is_fee=(text(part, _SUB_FAMILY) or text(entry, _SUB_FAMILY)) in _FEES,
         )
 
 

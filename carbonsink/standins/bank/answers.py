@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 
 from .. import keys
 from ..store import china_time
+from . import book
 
 ACCOUNT = keys.ESCROW_ACCOUNT
 _NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
@@ -82,12 +83,14 @@ def _entry(row: Any) -> str:
     back = credit and row["out_no"]
     number = f"<EndToEndId>{row['out_no']}</EndToEndId>" if row["out_no"] else "<EndToEndId>NOTPROVIDED</EndToEndId>"
     why = f"<RtrInf><Rsn><Cd>AC04</Cd></Rsn><AddtlInf>{escape(row['remittance'][:105])}</AddtlInf></RtrInf>"
+    charged = row["counterparty_account"] == book.FEES_ACCOUNT
+    code = "<Domn><Cd>PMNT</Cd><Fmly><Cd>NTAV</Cd><SubFmlyCd>CHRG</SubFmlyCd></Fmly></Domn>" if charged else ""
     file = f"<Btch><PmtInfId>{escape(row['file'])}</PmtInfId></Btch>" if row["file"] else ""
     return (
         f'<Ntry><NtryRef>{row["serial"]}</NtryRef><Amt Ccy="CNY">{plain(row["fen"])}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
         f"<RvslInd>{'true' if back else 'false'}</RvslInd><Sts><Cd>BOOK</Cd></Sts>"
         f"<BookgDt><DtTm>{china_time(row['booked_at'])}</DtTm></BookgDt>"
-        f"<AcctSvcrRef>GZ{row['serial']:010d}</AcctSvcrRef><BkTxCd/>"
+        f"<AcctSvcrRef>GZ{row['serial']:010d}</AcctSvcrRef><BkTxCd>{code}</BkTxCd>"
         f"<NtryDtls>{file}<TxDtls><Refs>{number}</Refs><RltdPties><{who}><Pty><Nm>{escape(row['counterparty_name'])}</Nm></Pty>"
         f"</{who}></RltdPties><RmtInf><Ustrd>{escape(row['remittance'])}</Ustrd></RmtInf>"
         f"{why if back else ''}</TxDtls></NtryDtls></Ntry>"
