@@ -47,7 +47,8 @@ def days_to_fetch(gateway: str) -> int:
     the day before it on, since each is compared with its neighbours."""
     today = timezone.localdate()
     began = Payment.objects.filter(gateway=gateway).aggregate(at=Min("created_at"))["at"]
-    known = set(Bill.objects.filter(gateway=gateway).values_list("day", flat=True))
+    earliest = today - timedelta(days=LOOKS_BACK_DAYS)
+    known = set(Bill.objects.filter(gateway=gateway, day__gte=earliest).values_list("day", flat=True))
     missing = [
         back
         for back in range(LAST_DAYS, LOOKS_BACK_DAYS + 1)

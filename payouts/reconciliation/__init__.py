@@ -49,6 +49,8 @@ class Heard(NamedTuple):
 
     banks: list[Told]
     funds: dict[str, Funds | None]
+    # Of the days before, where they are asked for: see `settlements`.
+    before: dict[str, list[Funds]]
 
 
 def reconcile(day: date) -> Reconciliation | None:
@@ -67,7 +69,7 @@ def reconcile(day: date) -> Reconciliation | None:
             told = _hear(code, day)
             late += statement.book_late(told)
             banks.append(told)
-        heard = Heard(banks, gateways.book_missed_fees(day))
+        heard = Heard(banks, gateways.book_missed_fees(day), _read_before(day))
         with transaction.atomic():
             look = _look(day, heard)
             return _keep(day, look, late, {told.code for told in banks if told.is_silent})
@@ -86,7 +88,7 @@ def look_at(day: date) -> Look:
     """Compares a day and writes nothing. Raises what `reconcile` raises."""
     _check_over(day)
     banks = [statement.ask(code, day) for code in statement.codes(day)]
-    return _look(day, Heard(banks, gateways.read_funds(day)), unbooked=True)
+    return _look(day, Heard(banks, gateways.read_funds(day), _read_before(day)), unbooked=True)
 
 
 def _check_over(day: date) -> None:
@@ -99,13 +101,18 @@ def _look(day: date, heard: Heard, *, unbooked: bool = False) -> Look:
     gateways.compare(look, day)
     gateways.compare_fees(look, day, heard.funds)
     if _is_newest(day):
-        settlements.compare(look, day, heard.funds)
+        settlements.compare(look, day, heard.funds, heard.before)
         look.found += statement.owed_back()
     for told in heard.banks:
         late = statement.found_late(told.code, statement.late(told)) if unbooked else []
         look.found += late
         statement.compare(look, told, day, unbooked_fen=sum(one.delta_fen for one in late))
     return look
+
+
+def _read_before(day: date) -> dict[str, list[Funds]]:
+    """What gateways say of the days before; nothing for a day of which nothing stands any more."""
+    return gateways.read_before(day) if _is_newest(day) else {}
 
 
 def _is_newest(day: date) -> bool:

@@ -66,6 +66,18 @@ def read_funds(day: date) -> dict[str, Funds | None]:
     return {code: read(code, day) for code in codes()}
 
 
+def read_before(day: date) -> dict[str, list[Funds]]:
+    """What moved on the days before, newest first, as far back as a settlement may take or each gateway tells."""
+    told: dict[str, list[Funds]] = {}
+    first = working_days_before(day, settings.SETTLEMENT_DAYS)
+    for code in codes():
+        told[code], earlier = [], day - timedelta(days=1)
+        while earlier >= first and (funds := read(code, earlier)) is not None:
+            told[code].append(funds)
+            earlier -= timedelta(days=1)
+    return told
+
+
 def read(code: str, day: date) -> Funds | None:
     """What moved on our account with a gateway on a day; None when it does not answer."""
     try:

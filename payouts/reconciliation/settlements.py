@@ -1,8 +1,8 @@
 """Ledger against our accounts with the gateways: what they hold by their word, have sent to the bank, and what has yet
 to arrive there."""
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from itertools import accumulate
 
 from django.conf import settings
@@ -40,9 +40,10 @@ _AROUND_THE_END = """
      WHERE r.created_at < %(end)s AND (e.at IS NULL OR e.at >= %(end)s)"""
 
 
-def compare(look: Look, day: date, told: Mapping[str, Funds | None]) -> None:
+def compare(look: Look, day: date, told: Mapping[str, Funds | None], before: Mapping[str, Sequence[Funds]]) -> None:
     """Adds what each gateway has captured and, by the end of a day, not settled to the supervised account, and whether
-    that is where the gateway says it is. The day's fees, which are booked on the next one, are no money to come."""
+    that is where the gateway says it is: of the day (`told`) and of those `before`, newest first. The day's fees, which
+    are booked on the next one, are no money to come."""
     end = bounds(day)[1]
     for account in Account.objects.filter(kind=Account.Kind.GATEWAY).order_by("code"):
         code = account.code.partition(":")[2]
@@ -62,37 +63,23 @@ def compare(look: Look, day: date, told: Mapping[str, Funds | None]) -> None:
             kind = Kind.SETTLEMENT_OVERDUE if fen > recent else Kind.SETTLEMENT
             look.found.append(Found(kind, f"{code}:{day}", fen, None, _waits_since(account, fen, end)))
         if funds:
-            _held(look, code, day, fen, funds)
+            _held(look, code, day, fen, [funds, *before[code]])
 
 
-def _held(look: Look, code: str, day: date, fen: int, funds: Funds) -> None:
+def _held(look: Look, code: str, day: date, fen: int, told: Sequence[Funds]) -> None:
     """Adds whether what is not settled yet is, to the fen, what the gateway holds and what it has lately sent to the
     bank. A gateway that keeps back more than its fees, or sends less than it says, is found on the day itself."""
     expected = fen + _explained(code, day)
-    closing, sent = _account(code, day, funds, above=expected)
+    closing = next((funds.closing_fen for funds in told if funds.moves), None)
     if closing is None:
         return
+    sent = [withdrawn for funds in told for withdrawn in reversed(funds.withdrawn)]
     on_its_way = min(accumulate(sent, initial=0), key=lambda so_far: abs(expected - closing - so_far))
     look.add("held", "ledger", expected)
     look.add("held", "gateway", closing + on_its_way)
     around = {"code": code, "end": bounds(day)[1], "near": gateways.MIDNIGHT}
     if expected - closing - on_its_way not in gateways.reachable(gateways.amounts_of(_AROUND_THE_END, around)):
         look.found.append(Found(Kind.HELD, f"{code}:{day}", expected, closing + on_its_way, bounds(day)[1], True))
-
-
-def _account(code: str, day: date, funds: Funds, *, above: int) -> tuple[int | None, list[int]]:
-    """What a gateway held at the end of a day, None when it does not tell, and what it sent to the bank before, newest
-    first: as far back as a settlement may take, or until the two are what our books miss."""
-    closing, sent = funds.closing_fen, funds.withdrawn[::-1]
-    first = working_days_before(day, settings.SETTLEMENT_DAYS)
-    while day > first and (closing is None or above > closing + sum(sent)):
-        day -= timedelta(days=1)
-        before = gateways.read(code, day)
-        if before is None:
-            break
-        closing = before.closing_fen if closing is None else closing
-        sent += before.withdrawn[::-1]
-    return closing, sent
 
 
 def _explained(code: str, day: date) -> int:

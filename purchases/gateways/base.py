@@ -118,10 +118,12 @@ class Fee:
 @dataclass(frozen=True)
 class Funds:
     """What moved on our account with a gateway on a day: its fees, what it sent to the bank (fen each, oldest first),
-    and what it held at the end; None when nothing moved, or when its balances do not follow from what moved."""
+    how many movements there were, and what it held after them; None when there were none, or when its balances do not
+    follow from them."""
 
     fees: list[Fee]
     withdrawn: list[int]
+    moves: int
     closing_fen: int | None
 
 

@@ -1,17 +1,20 @@
 """What a gateway says it holds, and has sent to the bank, is held against the books: to the fen, on the day itself."""
 
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from carbonsink.accounts import roles
 from carbonsink.days import bounds
 from payouts import alerts, reconciliation, statements
 from payouts.models import Discrepancy
+from payouts.reconciliation import gateways
+from purchases.gateways.base import Funds
 from purchases.models import Payment
 from tests import factories
 from tests.payouts.days import Day, differences
@@ -117,11 +120,41 @@ def test_a_gateway_that_does_not_tell_or_whose_balances_do_not_follow_is_not_com
     assert {kind for kind, *_rest in differences()} == {"settlement"}
 
 
+def test_a_day_whose_balances_do_not_follow_is_not_compared_by_an_earlier_balance(day: Day) -> None:
+    for _ in range(2):
+        flow(day, "扣款", -50)
+    day.sql("wechatpay", "UPDATE flows SET booked_at = booked_at + 86400 WHERE kind = '扣款'")
+    day.sql("wechatpay", "UPDATE flows SET balance_fen = balance_fen + 7 WHERE id = (SELECT max(id) FROM flows)")
+    day.end()
+    assert {kind for kind, *_rest in compare(day)} == {"settlement"}
+    day.next_day()
+    tomorrow = reconciliation.reconcile(day.day + timedelta(days=1))
+    assert tomorrow is not None
+    assert "held" not in tomorrow.sums
+    assert not alerts.stopping().exists()
+    day.sql("wechatpay", "UPDATE flows SET balance_fen = balance_fen - 7 WHERE id = (SELECT max(id) FROM flows)")
+    assert ("held", f"wechatpay:{tomorrow.day}", 895, 795) in compare(day, 1)
+
+
 def test_a_quiet_day_is_compared_by_the_last_balance_there_was(day: Day) -> None:
     flow(day, "扣款", -50)
     day.end()
     day.next_day()
     assert ("held", f"wechatpay:{day.day + timedelta(days=1)}", 895, 845) in compare(day, 1)
+
+
+def test_nobody_outside_is_asked_while_a_transaction_is_open(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, read = [], gateways.read
+
+    def noted(code: str, on: date) -> Funds | None:
+        asked.append((on, connection.in_atomic_block))
+        return read(code, on)
+
+    monkeypatch.setattr(gateways, "read", noted)
+    day.end()
+    compare(day)
+    assert len(asked) > 3  # The day and those before it.
+    assert not any(is_open for _on, is_open in asked)
 
 
 def test_a_payment_beside_midnight_may_be_on_either_side(day: Day, later: Any) -> None:

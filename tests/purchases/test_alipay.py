@@ -268,7 +268,7 @@ def test_the_days_bill_and_fees_are_read_from_the_archives(alipay: AlipayClient)
     assert fees.book_fees("alipay", timezone.localdate()) == 0
     assert books.balances()["fees"] == before - books.balances()["gateway"] == kept > 0
     assert gateway("alipay").bill(timezone.localdate() - timedelta(days=400)) == DayBill("", [])
-    assert gateway("alipay").funds(timezone.localdate() - timedelta(days=400)) == Funds([], [], None)
+    assert gateway("alipay").funds(timezone.localdate() - timedelta(days=400)) == Funds([], [], 0, None)
 
 
 @pytest.mark.django_db

@@ -59,7 +59,7 @@ def test_a_bill_is_read_as_it_is_written() -> None:
 
 
 def test_fees_are_what_was_kept_and_what_came_back_and_the_last_balance_is_what_is_left() -> None:
-    assert read_funds(archive(FLOWS)) == Funds([Fee("F2", 4), Fee("F4", -1)], [], 447)
+    assert read_funds(archive(FLOWS)) == Funds([Fee("F2", 4), Fee("F4", -1)], [], 4, 447)
 
 
 def test_what_went_to_the_bank_is_told_in_fen() -> None:
@@ -68,7 +68,7 @@ def test_what_went_to_the_bank_is_told_in_fen() -> None:
     sent = sent.replace("支出合计：2笔，共-1.54元", "支出合计：3笔，共-6.00元").replace(
         "收入合计：2笔，共6.01元", "收入合计：1笔，共6.00元"
     )
-    assert read_funds(archive(sent)) == Funds([Fee("F2", 4)], [446], 0)
+    assert read_funds(archive(sent)) == Funds([Fee("F2", 4)], [446], 4, 0)
 
 
 @pytest.mark.parametrize(

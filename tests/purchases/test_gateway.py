@@ -242,8 +242,8 @@ FLOWS = (
 
 
 def test_what_moved_is_read_from_the_bill_as_it_is_written() -> None:
-    assert read_funds(FLOWS.encode()) == Funds([Fee("F2", 5), Fee("F3", 123450)], [6000], 545)
-    assert read_funds(b"") == Funds([], [], None)
+    assert read_funds(FLOWS.encode()) == Funds([Fee("F2", 5), Fee("F3", 123450)], [6000], 4, 545)
+    assert read_funds(b"") == Funds([], [], 0, None)
     # Rows of one second may stand in any order; what is missing between them leaves the end unknown.
     *head, first, second, third, fourth, total_names, totals, _end = FLOWS.split("\r\n")
     mixed = "\r\n".join([*head, third, first, second, fourth, total_names, totals, ""])

@@ -64,7 +64,7 @@ def read_funds(archive: bytes) -> Funds:
     fees = [Fee(_value(row, "账务流水号"), -fen) for row, fen in moved if _value(row, "业务类型") == "收费"]
     withdrawn = [-fen for row, fen in moved if _value(row, "业务类型") == "提现"]
     closing = money.closing_fen([(fen, _fen(_value(row, "账户余额（元）"))) for row, fen in moved])
-    return Funds(fees, withdrawn, closing)
+    return Funds(fees, withdrawn, len(moved), closing)
 
 
 def _read(archive: bytes) -> tuple[list[dict[str, str]], list[str]]:

@@ -132,7 +132,7 @@ class Alipay:
 
     def funds(self, day: date) -> Funds:
         archive = self._download("signcustomer", day)
-        return bills.read_funds(archive) if archive else Funds([], [], None)
+        return bills.read_funds(archive) if archive else Funds([], [], 0, None)
 
     def bill(self, day: date) -> DayBill:
         archive = self._download("trade", day)

@@ -42,7 +42,7 @@ class BankTransfer:
         return RefundReport(number, "pending")
 
     def funds(self, day: date) -> Funds:
-        return Funds([], [], None)
+        return Funds([], [], 0, None)
 
     def bill(self, day: date) -> DayBill:
         return DayBill("", [])

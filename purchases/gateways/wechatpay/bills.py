@@ -18,7 +18,7 @@ def read_funds(bill: bytes) -> Funds:
         raise _bad("its totals are not those of its rows")
     fees = [Fee(_value(row, "资金流水单号"), -_moved(row)) for row in rows if row.get("业务类型") == "扣除交易手续费"]
     withdrawn = [-_moved(row) for row in rows if row.get("业务类型") == "提现"]
-    return Funds(fees, withdrawn, money.closing_fen(moves))
+    return Funds(fees, withdrawn, len(moves), money.closing_fen(moves))
 
 
 def _moved(row: dict[str, str]) -> int:
