@@ -8,6 +8,7 @@ statement, and no published day ever changes (docs/decisions/0021-daily-statemen
 import base64
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -32,6 +33,7 @@ from purchases.models import Order
 # Before the signed text, so that no statement can pass for a certificate, nor a certificate for a statement.
 CONTEXT = b"carbonsink daily statement\n"
 ALERT = "daily_statement"
+_SECRET = re.compile("[0-9a-f]{64}")
 
 # All that is committed by now; what is committed later is a later statement's.
 _PUBLISH = """
@@ -48,11 +50,15 @@ _SUMS = """
      WHERE p.statement_id = %(statement)s GROUP BY 1, 2, 3"""
 
 
+class SecretChanged(Exception):
+    """The secret that is carried from day to day is none that we have made. Nothing is published."""
+
+
 def publish_missed() -> int:
     """Publishes yesterday and each day before it that was missed, oldest first; returns how many.
 
-    Two at once: the second does nothing. A day whose figures do not balance raises an alert, and neither it nor any
-    later day is published before somebody has seen to it.
+    Two at once: the second does nothing. A day that cannot be published raises an alert, and neither it nor any later
+    day is published before somebody has seen to it.
     """
     published = 0
     with only_one("payouts.daily") as mine:
@@ -60,7 +66,7 @@ def publish_missed() -> int:
         while day is not None and day < timezone.localdate():
             try:
                 publish(day)
-            except figures.NotBalanced as error:
+            except (figures.NotBalanced, SecretChanged) as error:
                 alerts.raise_alert(ALERT, str(day), _("Not published: %(why)s") % {"why": error})
                 return published
             alerts.close_alerts(ALERT, str(day), reason="published")
@@ -71,17 +77,18 @@ def publish_missed() -> int:
 
 def _next_day() -> date | None:
     """The day after the last one published, else that of the first entry; None while there is none."""
-    last = DailyStatement.objects.order_by("-number").first()
+    last = DailyStatement.objects.order_by("-number").values_list("day", flat=True).first()
     if last is not None:
-        return last.day + timedelta(days=1)
+        return last + timedelta(days=1)
     first = Entry.objects.order_by("at").values_list("at", flat=True).first()
     return timezone.localdate(first) if first else None
 
 
 @transaction.atomic(durable=True)
 def publish(day: date) -> DailyStatement:
-    """Writes and signs the statement of a day that is over. Raises figures.NotBalanced, and then nothing is written."""
-    key, before = signing_key(), DailyStatement.objects.order_by("-number").first()
+    """Writes and signs the statement of a day that is over. Raises figures.NotBalanced and SecretChanged, and then
+    nothing is written."""
+    key, before = signing_key(), DailyStatement.objects.order_by("-number").defer("secret").first()
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(pg_get_serial_sequence('payouts_dailystatement', 'id'))")
         (pk,) = cursor.fetchone()
@@ -92,7 +99,9 @@ def publish(day: date) -> DailyStatement:
     ever = figures.added(told(before)["ever"] if before else figures.NOTHING, of_day)
     for one in (of_day, ever):
         figures.check(one)
-    secret = before.secret if before else secrets.token_hex(32)
+    secret = secret_of(before) if before else secrets.token_hex(32)
+    if secret is None:
+        raise SecretChanged(_("somebody has changed the secret of the day before."))
     hashes = leaf_hashes(pk, secret)
     statement = DailyStatement(
         pk=pk,
@@ -171,11 +180,16 @@ def tree(statement: DailyStatement) -> list[bytes] | None:
 
 
 def secret_of(statement: DailyStatement) -> str | None:
-    """The secret of a statement that was read without it; None when it is not one that this platform has encrypted."""
+    """The secret of a statement that was read without it; None when it is none that this platform has made.
+
+    Whatever the platform has encrypted decrypts here: whether a secret is the one that was published under is told by a
+    signed root alone, as the audit asks.
+    """
     try:
-        return statement.secret
+        secret: str = statement.secret
     except FieldError:
         return None
+    return secret if _SECRET.fullmatch(secret) else None
 
 
 def statements_of(order: Order) -> list[tuple[DailyStatement, list[leaves.Leaf]]]:

@@ -19,6 +19,7 @@ from carbonsink.ledger.models import Account
 from carbonsink.locks import only_one
 from carbonsink.states import move_many
 from payouts import alerts, models, whole_files
+from payouts.alert_kinds import kind_of
 from payouts.banks import by_file, least_fen
 from payouts.models import Payout
 from trees.models import Flag
@@ -172,7 +173,8 @@ def why_stopped() -> str:
     if ledger.balance(*accounts):
         return _("The bank's statement has money that nobody has explained. Nothing is paid before somebody does.")
     alert = alerts.stopping().first()
-    return alert.text if alert else ""
+    # An alert stops runs by being there, whether or not it has more to say than its kind.
+    return (alert.text or str(kind_of(alert.kind).title)) if alert else ""
 
 
 def run_payouts(

@@ -47,7 +47,7 @@ def watch() -> None:
     for kind, query in WATCHES.items():
         _settle(kind, dict(_rows(query)))
     _settle(UNREAD, dict(_silent_banks()))
-    _settle(NOT_COMPARED, {str(day): "" for day in reconciliation.missed_days()}, stops=True)
+    _settle(NOT_COMPARED, dict(_missed_days()), stops=True)
     refused = _still_refused()
     for kind in checking.KINDS:
         _settle(kind, {out_no: "" for out_no, why in refused.items() if why == kind})
@@ -67,6 +67,12 @@ def _silent_banks() -> Iterator[tuple[str, str]]:
     silent = StatementCursor.objects.filter(bank=settings.PAYOUT_BANK, read_at__lt=before)
     for code, since in silent.values_list("bank", "read_at"):
         yield code, _("Not read to its end since %(since)s.") % {"since": f"{timezone.localtime(since):%F %R}"}
+
+
+def _missed_days() -> Iterator[tuple[str, str]]:
+    for day in reconciliation.missed_days():
+        values = {"day": day, "command": f"manage.py reconcile --date {day}"}
+        yield str(day), _("Nobody has compared %(day)s. Nothing is paid before it is: %(command)s.") % values
 
 
 def _settle(kind: str, found: dict[str, str], *, stops: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Fees that channels keep back. They are the sponsor's expense and never taken from a household."""
 
+from collections.abc import Iterable
 from datetime import date
 
 from django.db import transaction
@@ -17,8 +18,13 @@ def reference(code: str, fee: Fee) -> str:
 
 def book_fees(code: str, day: date) -> int:
     """Books the fees of a gateway's bill of one day, each once; returns how many were new. May be run again."""
+    return book(code, gateway(code).funds(day).fees)
+
+
+def book(code: str, fees: Iterable[Fee]) -> int:
+    """Books fees that a gateway has told, each once; returns how many were new. May be run again."""
     booked = 0
-    for fee in gateway(code).funds(day).fees:
+    for fee in fees:
         if not fee.fen:
             continue
         try:

@@ -76,20 +76,35 @@ def unsigned() -> list[str]:
 def changed() -> list[str]:
     """Up to ten statements whose entries or tree are not what they were when it was published.
 
-    Its seal tells; where there is none, the leaves are made anew.
+    Its seal tells; where there is none, or its secret may be another one, the leaves are made anew.
     """
     # In this order: of a day that is published meanwhile nothing is looked at.
     statements, trees = list(_published()), sealing.trees()
     entries = sealing.digests()
+    seals = {one.pk: trees.get(one.pk, ("", b""))[0] for one in statements}
+
+    def is_sealed(one: DailyStatement) -> bool:
+        secret = daily.secret_of(one)
+        if secret is None or not seals[one.pk]:
+            return False
+        return seals[one.pk] == sealing.seal(secret, one.day, trees[one.pk][1], entries.get(one.pk, b""))
+
+    sealed = [one for one in statements if is_sealed(one)]
+    proven, numbers = _proven_secrets(sealed), {one.pk for one in sealed}
 
     def has_changed(one: DailyStatement) -> bool:
-        sealed, tree = trees.get(one.pk, ("", b""))
-        if not sealed:
-            return _has_other_root(one) or _has_other_leaves(one)
-        secret = daily.secret_of(one)
-        return secret is None or sealed != sealing.seal(secret, one.day, tree, entries.get(one.pk, b""))
+        if one.pk in numbers and daily.secret_of(one) in proven:
+            return False
+        return (one.pk not in numbers and bool(seals[one.pk])) or _has_other_root(one) or _has_other_leaves(one)
 
     return _up_to_ten(one for one in statements if has_changed(one))
+
+
+def _proven_secrets(sealed: list[DailyStatement]) -> set[str | None]:
+    """The secrets that were published under. Anybody who can write to the database may put one there that they know,
+    and seal days with it; but nobody finds leaves for it that have a root which was signed. One day of each tells."""
+    smallest = {daily.secret_of(one): one for one in sorted(sealed, key=lambda one: -one.lines) if one.lines}
+    return {secret for secret, one in smallest.items() if not (_has_other_root(one) or _has_other_leaves(one))}
 
 
 def other_roots() -> list[str]:

@@ -4,7 +4,7 @@ What agrees is matched; what differs is of a known kind with its age, or unexpla
 a person has answered. A day may be compared as often as one likes; what is well again closes by itself.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -71,8 +71,7 @@ def reconcile(day: date) -> Reconciliation | None:
             banks.append(told)
         heard = Heard(banks, gateways.book_missed_fees(day), _read_before(day))
         with transaction.atomic():
-            look = _look(day, heard)
-            return _keep(day, look, late, {told.code for told in banks if told.is_silent})
+            return _keep(day, _look(day, heard), late)
 
 
 def _hear(code: str, day: date) -> Told:
@@ -100,10 +99,14 @@ def _look(day: date, heard: Heard, *, unbooked: bool = False) -> Look:
     look = Look()
     gateways.compare(look, day)
     gateways.compare_fees(look, day, heard.funds)
+    # What a gateway holds is asked about on the newest day, and is told until it has answered.
+    look.untold |= {(Kind.HELD, settlements.code_of(account)) for account in settlements.accounts()}
     if _is_newest(day):
         settlements.compare(look, day, heard.funds, heard.before)
         look.found += statement.owed_back()
     for told in heard.banks:
+        if told.is_silent:
+            look.untold |= {(kind, told.code) for kind in statement.ONLY_THE_BANK}
         late = statement.found_late(told.code, statement.late(told)) if unbooked else []
         look.found += late
         statement.compare(look, told, day, unbooked_fen=sum(one.delta_fen for one in late))
@@ -119,9 +122,9 @@ def _is_newest(day: date) -> bool:
     return not Reconciliation.objects.filter(day__gt=day).exists()
 
 
-def _keep(day: date, look: Look, late: Iterable[Found], silent: Collection[str]) -> Reconciliation:
+def _keep(day: date, look: Look, late: Iterable[Found]) -> Reconciliation:
     """Opens what is new, changes what has changed, and ends what agrees by now. What was explained stays so; and what
-    only a bank can tell to be well stays open while it says nothing."""
+    only a bank or a gateway can tell to be well stays open while it says nothing."""
     made = Reconciliation.objects.get_or_create(day=day)[0]
     made = Reconciliation.objects.select_for_update().get(pk=made.pk)
     was_open = {(one.kind, one.reference): one for one in made.discrepancies.filter(state=State.OPEN)}
@@ -131,11 +134,7 @@ def _keep(day: date, look: Look, late: Iterable[Found], silent: Collection[str])
             _change(former, one)
         elif not _was_explained(made, one):
             _open(made, one)
-    gone = [
-        one.pk
-        for one in was_open.values()
-        if one.kind not in statement.ONLY_THE_BANK or one.reference.partition(":")[0] not in silent
-    ]
+    gone = [one.pk for one in was_open.values() if look.may_end(one)]
     move_many(Discrepancy.objects.filter(pk__in=gone), State.RESOLVED, reason="agrees meanwhile")
     for one in late:
         move(_open(made, one), State.RESOLVED, reason="booked when it was found")
@@ -172,10 +171,11 @@ def _was_explained(made: Reconciliation, one: Found) -> bool:
 
 def _carry_on(made: Reconciliation, look: Look) -> None:
     """What is not settled yet is told with the newest day, and no more with the days before."""
-    former = Discrepancy.objects.filter(state=State.OPEN, kind__in=STANDING, reconciliation__day__lt=made.day)
-    days = set(former.values_list("reconciliation", flat=True))
-    move_many(former, State.RESOLVED, reason=f"carried on to {made.day}")
-    for earlier in Reconciliation.objects.filter(pk__in=days):
+    open_ones = Discrepancy.objects.filter(state=State.OPEN, kind__in=STANDING, reconciliation__day__lt=made.day)
+    former = [one for one in open_ones if look.may_end(one)]
+    gone = Discrepancy.objects.filter(pk__in=[one.pk for one in former])
+    move_many(gone, State.RESOLVED, reason=f"carried on to {made.day}")
+    for earlier in Reconciliation.objects.filter(pk__in={one.reconciliation_id for one in former}):
         conclude(earlier)
     overdue = {one.reference.partition(":")[0]: one for one in look.found if one.kind == Kind.SETTLEMENT_OVERDUE}
     for alert in alerts.open_alerts().filter(kind="settlement_overdue"):

@@ -28,11 +28,17 @@ class Found:
 
 @dataclass
 class Look:
-    """A day as it looks now: its sums, what differs, and how many rows the statement has."""
+    """A day as it looks now: its sums, what differs, and how many rows the statement has; and of what nobody could tell
+    whether it differs, as kind and whose it is: what was told of that before stays as it is."""
 
     sums: Sums = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
     rows: int = 0
+    untold: set[tuple[str, str]] = field(default_factory=set)
+
+    def may_end(self, one: Discrepancy) -> bool:
+        """Whether what was found earlier and is not found now is well again, as far as anybody could tell."""
+        return (one.kind, one.reference.partition(":")[0]) not in self.untold
 
     def add(self, name: str, side: str, fen: int | None) -> None:
         """Adds fen to a sum; None says that this side has none, and makes no 0 of it."""

@@ -92,7 +92,7 @@ def book_missed_fees(day: date) -> dict[str, Funds | None]:
     told = read_funds(day)
     for code, funds in told.items():
         if funds and booked(code, funds) != sum(fee.fen for fee in funds.fees):
-            log.warning("fees_booked_late", gateway=code, day=str(day), fees=fees.book_fees(code, day))
+            log.warning("fees_booked_late", gateway=code, day=str(day), fees=fees.book(code, funds.fees))
     return told
 
 
@@ -111,6 +111,8 @@ def compare_fees(look: Look, day: date, told: Mapping[str, Funds | None]) -> Non
         ours, theirs = (None, None) if funds is None else (booked(code, funds), sum(fee.fen for fee in funds.fees))
         look.add("fees", "ledger", ours)
         look.add("fees", "gateway", theirs)
+        if funds is None:
+            look.untold.add((Kind.FEES, code))
         if ours != theirs:
             look.found.append(Found(Kind.FEES, f"{code}:{day}", ours, theirs, bounds(day)[1], True))
 

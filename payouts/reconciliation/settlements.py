@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 
 from carbonsink.days import bounds
 from carbonsink.ledger.models import Account, Line
@@ -40,13 +40,23 @@ _AROUND_THE_END = """
      WHERE r.created_at < %(end)s AND (e.at IS NULL OR e.at >= %(end)s)"""
 
 
+def accounts() -> QuerySet[Account]:
+    """Our accounts with gateways, also with those that are not used any more."""
+    return Account.objects.filter(kind=Account.Kind.GATEWAY).order_by("code")
+
+
+def code_of(account: Account) -> str:
+    """Whose account it is."""
+    return account.code.partition(":")[2]
+
+
 def compare(look: Look, day: date, told: Mapping[str, Funds | None], before: Mapping[str, Sequence[Funds]]) -> None:
     """Adds what each gateway has captured and, by the end of a day, not settled to the supervised account, and whether
     that is where the gateway says it is: of the day (`told`) and of those `before`, newest first. The day's fees, which
     are booked on the next one, are no money to come."""
     end = bounds(day)[1]
-    for account in Account.objects.filter(kind=Account.Kind.GATEWAY).order_by("code"):
-        code = account.code.partition(":")[2]
+    for account in accounts():
+        code = code_of(account)
         funds = told.get(code)
         lines = Line.objects.filter(account=account, entry__at__lt=end)
         fen = lines.aggregate(fen=Sum("fen", default=0))["fen"]
@@ -73,6 +83,7 @@ def _held(look: Look, code: str, day: date, fen: int, told: Sequence[Funds]) -> 
     closing = next((funds.closing_fen for funds in told if funds.moves), None)
     if closing is None:
         return
+    look.untold.discard((Kind.HELD, code))
     sent = [withdrawn for funds in told for withdrawn in reversed(funds.withdrawn)]
     on_its_way = min(accumulate(sent, initial=0), key=lambda so_far: abs(expected - closing - so_far))
     look.add("held", "ledger", expected)

@@ -16,7 +16,7 @@ from carbonsink.states import StateChange, move
 from payouts import alert_kinds, alerts, clarifications, sending, statements, tasks, watching
 from payouts.banks.base import Page, TransferReport
 from payouts.models import Alert, BankAccount, Payout
-from payouts.runs import run_payouts
+from payouts.runs import run_payouts, why_stopped
 from purchases import refunds
 from purchases.gateways.base import RefundReport
 from purchases.models import Refund
@@ -46,6 +46,16 @@ def begun() -> Payout:
     payout = Payout.objects.get()
     assert sending._begin(payout.pk) is not None
     return payout
+
+
+def test_an_alert_that_stops_runs_does_so_whatever_it_says() -> None:
+    money.owe({money.households(1)[0]: 3000})
+    money.settle(3000)
+    alerts.raise_alert("not_compared", "2026-01-01", "", stops=True)
+    assert why_stopped() == alert_kinds.KINDS["not_compared"].title
+    assert run_payouts().payouts == 0
+    alerts.close_alerts("not_compared", "2026-01-01", reason="compared")
+    assert run_payouts().payouts == 1
 
 
 def test_each_kind_of_alert_that_is_raised_has_words_for_people() -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from carbonsink import crypto
 from carbonsink.ledger import services as ledger
 from carbonsink.ledger.models import Account
 from payouts import daily, figures, leaves, merkle, sending, statements, tasks
@@ -170,6 +171,18 @@ def test_money_of_a_kind_that_nobody_has_explained_is_not_published(later: Any) 
     later(days=1)
     assert daily.publish_missed() == 0
     assert "odd" in Alert.objects.get().text
+
+
+def test_nothing_is_published_under_a_secret_that_is_not_ours(later: Any) -> None:
+    sold(1)
+    after = published(later).day + timedelta(days=1)
+    with connection.cursor() as cursor:
+        for secret in ("x", crypto.fernet().encrypt("伍阿婆".encode()).decode()):
+            cursor.execute("UPDATE payouts_dailystatement SET secret = %s", [secret])
+            later(days=1)
+            assert daily.publish_missed() == 0
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.about, alert.state) == ("daily_statement", str(after), "open")
 
 
 def test_the_alert_closes_once_the_day_is_published(later: Any) -> None:

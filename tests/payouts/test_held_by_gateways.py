@@ -91,6 +91,43 @@ def test_what_a_gateway_keeps_back_is_found_the_next_morning_and_asked_about_onc
     assert not alerts.stopping().exists()
 
 
+@pytest.mark.parametrize("answers", [False, True])
+def test_what_a_gateway_keeps_back_stays_told_while_it_does_not_say_what_it_has(day: Day, answers: bool) -> None:
+    flow(day, "扣款", -50)
+    day.end()
+    compare(day)
+    told, (stopping,) = ("held", f"wechatpay:{day.day}", 895, 845), alerts.stopping()
+    if answers:
+        day.sql("wechatpay", "UPDATE flows SET balance_fen = balance_fen + 1 WHERE id = (SELECT min(id) FROM flows)")
+    # The same day again, the next one, and the first once more when there is a newer one.
+    for ahead in (0, 1, 0):
+        if ahead:
+            day.next_day()
+        if not answers:
+            day.wechat.fault("fundflowbill", "error_500_before")
+        compare(day, ahead)
+        assert told in differences(day.day)
+        assert list(alerts.stopping()) == [stopping]
+    if answers:
+        day.sql("wechatpay", "UPDATE flows SET balance_fen = balance_fen - 1 WHERE id = (SELECT min(id) FROM flows)")
+    tomorrow = day.day + timedelta(days=1)
+    assert ("held", f"wechatpay:{tomorrow}", 895, 845) in compare(day, 1)
+    assert told not in differences(day.day)
+    assert [alert.about for alert in alerts.stopping()] == [str(tomorrow)]
+
+
+def test_a_fee_that_changed_stays_told_while_the_gateway_is_silent(day: Day) -> None:
+    day.end()
+    compare(day)
+    day.sql("wechatpay", "UPDATE flows SET fen = -7 WHERE kind = '扣除交易手续费'")
+    told = ("fees", f"wechatpay:{day.day}", 5, 7)
+    assert told in compare(day)
+    day.wechat.fault("fundflowbill", "error_500_before")
+    assert told in compare(day)
+    day.sql("wechatpay", "UPDATE flows SET fen = -5 WHERE kind = '扣除交易手续费'")
+    assert told not in compare(day)
+
+
 def test_less_than_the_gateway_says_it_sent_is_found(day: Day) -> None:
     withdraw(day, 895, arrives=845)
     day.end()

@@ -15,7 +15,7 @@ from carbonsink.accounts import roles
 from carbonsink.days import bounds
 from carbonsink.errors import DomainError
 from carbonsink.standins import keys
-from payouts import alerts, reconciliation, statements, tasks, watching
+from payouts import alerts, reconciliation, runs, statements, tasks, watching
 from payouts.models import Discrepancy, Reconciliation
 from payouts.reconciliation.found import working_days_before
 from payouts.reconciliation.words import TO_DO
@@ -282,9 +282,11 @@ def test_a_day_that_nobody_compared_stops_runs_until_it_is(day: Day) -> None:
     watching.watch()
     (alert,) = alerts.stopping()
     assert (alert.kind, alert.about) == ("not_compared", str(day.day))
+    assert str(day.day) in runs.why_stopped()
+    assert runs.run_payouts().payouts == 0
     day.reconcile()
     watching.watch()
-    assert not alerts.stopping().exists()
+    assert runs.why_stopped() == ""
     # A month later, when nothing makes up for it by itself any more, it is still told.
     day.later(days=40)
     watching.watch()

@@ -127,7 +127,7 @@ def test_a_closed_order_cannot_be_paid_but_a_late_capture_can_happen(wechat: Wec
 
 
 def test_after_its_expiry_an_order_is_paid_only_late(wechat: WechatClient) -> None:
-    number = wechat.order(time_expire=soon(0.3))
+    number = wechat.order(time_expire=soon(2))
     cashier = next(order["code_url"] for order in wechat.control("GET", "orders") if order["out_trade_no"] == number)
 
     def refused() -> bool:
