@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from carbonsink import crypto
 from carbonsink.errors import DomainError
 from payouts.accounts import check_number
 from payouts.models import Run
@@ -32,16 +33,22 @@ class BankAccountForm(forms.Form):
     number_checked = forms.BooleanField(
         label=_("I have compared each digit: the number is right."), required=False, widget=forms.HiddenInput
     )
+    # The digest of the number that was asked about: a tick is no answer for another one typed meanwhile.
+    asked_about = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
+        asked_about = data.pop("asked_about", "")
         try:
             check_number(data.get("number", ""), is_card=data.get("is_card", False))
         except DomainError as error:
             if "confirm" in error.details:
                 self.fields["number_checked"].widget = forms.CheckboxInput()
-                if not data.get("number_checked"):
+                about = crypto.digest(data["number"])
+                if not data.get("number_checked") or asked_about != about:
                     self.add_error("number", error.message)
+                    shown = {name: self.data[name] for name in self.data if name != "number_checked"}
+                    self.data = shown | {"asked_about": about}
         return data
 
 

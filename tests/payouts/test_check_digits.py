@@ -1,6 +1,7 @@
 """A card's check digit is a hint: the officer compares the number and may confirm it, and whoever approves sees that."""
 
 import html
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.payouts.test_bank_accounts import CARD, body, send, signed_in, wrong_
 from tests.purchases import books
 
 MISFIT = wrong_digit(CARD)
+OTHER_MISFIT = MISFIT[:-2] + str((int(MISFIT[-2]) + 5) % 10) + MISFIT[-1]
 HINT = "This card number's check digit does not fit. Compare each digit with the card."
 CONFIRM = "I have compared each digit: the number is right."
 SAID = "the card number's check digit does not fit"
@@ -59,6 +61,13 @@ def form_of(client: Client, page: str, sent: dict[str, Any]) -> tuple[int, str]:
     return answer.status_code, html.unescape(answer.content.decode())
 
 
+def asked_about(shown: str) -> dict[str, str]:
+    """What the page sends with the tick: of which number it asked."""
+    found = re.search(r'name="asked_about" value="([^"]+)"', shown)
+    assert found
+    return {"asked_about": found[1], "number_checked": "on"}
+
+
 def test_the_officers_page_asks_and_takes_what_is_confirmed() -> None:
     household = factories.household()
     client, page = signed_in(household.registered_by), reverse("payouts:new-account", args=[household.public_id])
@@ -67,12 +76,21 @@ def test_the_officers_page_asks_and_takes_what_is_confirmed() -> None:
     status, shown = form_of(client, page, sent)
     assert (status, HINT in shown, CONFIRM in shown) == (400, True, True)
     assert f'value="{MISFIT}"' in shown
-    status, shown = form_of(client, page, sent | {"number_checked": "on", "bank_code": "1"})
+    confirmed = asked_about(shown)
+    status, shown = form_of(client, page, sent | confirmed | {"bank_code": "1"})
     assert (status, HINT in shown, CONFIRM in shown) == (400, False, True)
     assert not BankAccount.objects.exists()
     status, shown = form_of(client, page, sent | {"is_card": False, "number": "1"})
     assert (status, CONFIRM in shown) == (400, False)
-    assert form_of(client, page, sent | {"number_checked": "on"})[0] == 302
+    # A tick for the first number says nothing of another one, nor of one that nobody was asked about.
+    for other in (confirmed | {"number": OTHER_MISFIT}, {"number_checked": "on"}):
+        status, shown = form_of(client, page, sent | other)
+        assert (status, HINT in shown, "checked>" in shown.partition('name="number_checked"')[2][:80]) == (
+            400,
+            True,
+            False,
+        )
+    assert form_of(client, page, sent | confirmed)[0] == 302
     assert BankAccount.objects.get().check_digit_fits is False
 
 
