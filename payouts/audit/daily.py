@@ -81,21 +81,18 @@ def changed() -> list[str]:
     # In this order: of a day that is published meanwhile nothing is looked at.
     statements, trees = list(_published()), sealing.trees()
     entries = sealing.digests()
-    seals = {one.pk: trees.get(one.pk, ("", b""))[0] for one in statements}
-
-    def is_sealed(one: DailyStatement) -> bool:
-        secret = daily.secret_of(one)
-        if secret is None or not seals[one.pk]:
-            return False
-        return seals[one.pk] == sealing.seal(secret, one.day, trees[one.pk][1], entries.get(one.pk, b""))
-
-    sealed = [one for one in statements if is_sealed(one)]
-    proven, numbers = _proven_secrets(sealed), {one.pk for one in sealed}
+    broken, sealed = set(), []
+    for one in statements:
+        (seal, tree), secret = trees.get(one.pk, ("", b"")), daily.secret_of(one)
+        if secret is None or (seal and seal != sealing.seal(secret, one.day, tree, entries.get(one.pk, b""))):
+            broken.add(one.pk)
+        elif seal:
+            sealed.append(one)
+    proven = _proven_secrets(sealed)
+    well = {one.pk for one in sealed if daily.secret_of(one) in proven}
 
     def has_changed(one: DailyStatement) -> bool:
-        if one.pk in numbers and daily.secret_of(one) in proven:
-            return False
-        return (one.pk not in numbers and bool(seals[one.pk])) or _has_other_root(one) or _has_other_leaves(one)
+        return one.pk in broken or (one.pk not in well and (_has_other_root(one) or _has_other_leaves(one)))
 
     return _up_to_ten(one for one in statements if has_changed(one))
 

@@ -42,7 +42,7 @@ def money(request: HttpRequest) -> HttpResponse:
 def statement(request: HttpRequest, day: str) -> HttpResponse:
     """One day: its figures, the equations, and the signed text."""
     found = _found(day)
-    near = DailyStatement.objects.filter(number__in=[found.number - 1, found.number + 1]).defer("secret")
+    near = DailyStatement.objects.filter(number__in=[found.number - 1, found.number + 1])
     beside = near.defer("secret").in_bulk(field_name="number")
     context = {
         "statement": found,

@@ -15,6 +15,7 @@ from payouts import alerts, reconciliation, statements
 from payouts.models import Discrepancy
 from payouts.reconciliation import gateways
 from purchases.gateways.base import Funds
+from purchases.gateways.wechatpay.gateway import WechatPay
 from purchases.models import Payment
 from tests import factories
 from tests.payouts.days import Day, differences
@@ -126,6 +127,22 @@ def test_a_fee_that_changed_stays_told_while_the_gateway_is_silent(day: Day) -> 
     assert told in compare(day)
     day.sql("wechatpay", "UPDATE flows SET fen = -5 WHERE kind = '扣除交易手续费'")
     assert told not in compare(day)
+
+
+def test_fees_that_nobody_has_booked_are_booked_from_what_was_told_already(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, funds = [], WechatPay.funds
+
+    def noted(self: WechatPay, on: date) -> Funds:
+        asked.append(on)
+        return funds(self, on)
+
+    monkeypatch.setattr(WechatPay, "funds", noted)
+    day.later(days=1)  # Neither fees nor bills were asked for.
+    made = day.reconcile()
+    assert made.sums["fees"] == {"ledger": 5, "gateway": 5}
+    assert asked.count(day.day) == 1
 
 
 def test_less_than_the_gateway_says_it_sent_is_found(day: Day) -> None:
