@@ -24,11 +24,19 @@ from tests.processes import ROOT
 pytestmark = pytest.mark.django_db
 VERIFIER = ROOT / "clients" / "verify_money.py"
 Files = dict[str, Any]
+_published: Files = {}
 
 
 @pytest.fixture
 def files(later: Any) -> Files:
-    """The keys, two statements and the proof of an order, as anyone downloads them."""
+    """The keys, two statements and the proof of an order, as anyone downloads them; published once, and a copy of its
+    own for each test."""
+    if not _published:
+        _published.update(_publish(later))
+    return copy.deepcopy(_published)
+
+
+def _publish(later: Any) -> Files:
     factories.market(3, 2, 1)
     order = factories.paid_order(5)
     factories.paid_order(1)
