@@ -40,7 +40,7 @@ class Reason(TextChoices):
 PATIENCE = {Reason.ESCROW, Reason.COOLING, Reason.MINIMUM, Reason.LEAST, Reason.NEXT_RUN}
 
 # What no payout has taken, then what held payouts have. The escrow goes to who has waited longest, as in a run; of some
-# households only, each is compared with what is there.
+# households only, each is compared with what is there. What came back does not wait for the minimum, as in a run.
 _WAITING = """
     WITH owed AS (
         SELECT a.owner AS household_id, -sum(l.fen)::bigint AS fen, min(l.id) AS oldest
@@ -53,7 +53,13 @@ _WAITING = """
         SELECT o.*, e.at AS since, b.usable_from, newest.state AS newest, newest.approved_by_id AS newest_approved_by,
                EXISTS (SELECT FROM payouts_bankaccount c WHERE c.household_id = o.household_id AND c.state = 'bounced')
                    AS bounced,
-               o.fen >= CASE WHEN e.at < %(year_end)s THEN %(least)s ELSE %(minimum)s END
+               o.fen >= CASE WHEN e.at < %(year_end)s OR o.fen < %(minimum)s AND EXISTS (
+                                  SELECT FROM payouts_payout f
+                                    JOIN ledger_entry r ON r.reference = 'reversed:' || f.out_no
+                                    JOIN ledger_line c ON c.entry_id = r.id AND c.fen < 0
+                                   WHERE f.household_id = o.household_id AND f.state IN ('failed', 'returned')
+                                     AND NOT EXISTS (SELECT FROM ledger_settlement t WHERE t.line_id = c.id))
+                             THEN %(least)s ELSE %(minimum)s END
                    AND coalesce(b.usable_from <= %(now)s, false) AS payable
           FROM owed o JOIN ledger_line l ON l.id = o.oldest JOIN ledger_entry e ON e.id = l.entry_id
           LEFT JOIN payouts_bankaccount b ON b.household_id = o.household_id AND b.state = 'approved'

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.utils import timezone
 
-from payouts import alerts, runs, waiting
+from payouts import alerts, runs, sending, waiting
+from payouts.models import Payout
 from payouts.models import Run as RunRow
 from payouts.runs import Run, kind_of_today, run_payouts
 from payouts.waiting import Reason
@@ -81,6 +82,42 @@ def test_an_account_that_cools_at_the_year_s_end_is_paid_after_it(later: Any) ->
     assert night() == Run(0, 0, 0)
     later(hours=73)
     assert night() == Run(1, 3, 0)
+
+
+@pytest.mark.parametrize("end", ["failed", "returned"])
+def test_a_small_sum_that_came_back_goes_again_without_waiting_for_more(later: Any, end: str) -> None:
+    back, new = money.households(2)
+    money.settle(10_000)
+    money.owe({back: 3})
+    assert night() == Run(1, 3, 0)
+    later(days=20)  # Of the new year.
+    payout = Payout.objects.get()
+    sending._begin(payout.pk)
+    state: Any = "succeeded" if end == "returned" else end
+    sending.record(payout.pk, sending.TransferReport(payout.out_no, state))
+    payout.refresh_from_db()
+    if end == "returned":
+        sending.take_back(payout, reason="the account is closed")
+        factories.account(back)
+        later(hours=73)
+    money.owe({new: 499})
+    assert waiting.reasons([back.pk, new.pk]) == {back.pk: Reason.NEXT_RUN, new.pk: Reason.MINIMUM}
+    assert night() == Run(1, 3, 0)
+    assert money.payouts() == [(back.pk, 3, end), (back.pk, 3, "approved")]
+    money.owe({back: 4})
+    assert waiting.reasons([back.pk]) == {back.pk: Reason.MINIMUM}  # What is newly earned, though.
+    assert night() == Run(0, 0, 0)
+
+
+def test_what_was_cancelled_before_it_left_waits_as_before() -> None:
+    (household,) = money.households(1)
+    money.settle(10_000)
+    money.owe({household: 3})
+    assert night() == Run(1, 3, 0)
+    payout = Payout.objects.get()
+    sending.cancel(payout, reason="not sent")
+    assert waiting.reasons([household.pk]) == {household.pk: Reason.NEXT_RUN}  # It is still the year's last day.
+    assert run_payouts() == Run(0, 0, 0)  # What never left has not come back.
 
 
 def test_before_the_day_is_over_only_the_year_s_end_itself_pays_little(settings: Any) -> None:
