@@ -37,8 +37,8 @@ _LOCK = """
 # One payout per household whose account may be paid now; who has waited longest comes first while the escrow lasts.
 # Amounts and settlements come from one look at the lines, in one statement: a capture that is committed between two
 # looks would be settled and not paid. What failed or came back by the word of a file is owed again, and any one person
-# may bring a file: whatever takes that money waits for two, through all payouts that had it since. What came back once
-# does not wait for the minimum anew. Each step is a look at one row, since no join may be by loops.
+# may bring a file: whatever takes that money waits for two, through all payouts that had it since. What a payout had
+# taken, however it ended, does not wait for the minimum anew. Each step is a look at one row: no join may be by loops.
 _PAYOUTS = """
     WITH RECURSIVE open_lines AS MATERIALIZED (
         SELECT l.id, l.fen, a.owner AS household_id
@@ -50,9 +50,12 @@ _PAYOUTS = """
         SELECT household_id, -sum(fen)::bigint AS fen, min(id) AS oldest
           FROM open_lines GROUP BY household_id HAVING -sum(fen) >= %(least)s
     ), given_back AS MATERIALIZED (
-        SELECT f.bank, (SELECT l.id FROM ledger_line l WHERE l.fen < 0 AND l.entry_id = (
-                               SELECT e.id FROM ledger_entry e WHERE e.reference = 'reversed:' || f.out_no)) AS line_id
-          FROM payouts_payout f WHERE f.state IN ('failed', 'returned')
+        SELECT f.bank, f.state, (
+               SELECT l.id FROM ledger_line l WHERE l.fen < 0 AND l.entry_id = (
+                      SELECT e.id FROM ledger_entry e WHERE e.reference = 'reversed:' || f.out_no)) AS line_id
+          FROM payouts_payout f WHERE f.state IN ('failed', 'returned', 'cancelled')
+    ), taken_before AS MATERIALIZED (
+        SELECT DISTINCT l.household_id FROM open_lines l JOIN given_back g ON g.line_id = l.id
     ), payable AS (
         SELECT o.household_id, o.fen, b.id AS account_id,
                sum(o.fen) OVER (ORDER BY o.oldest, o.household_id) AS so_far
@@ -62,9 +65,9 @@ _PAYOUTS = """
          WHERE o.fen >= %(minimum)s OR %(year_end)s > (
                SELECT e.at FROM ledger_entry e
                 WHERE e.id = (SELECT l.entry_id FROM ledger_line l WHERE l.id = o.oldest))
-            OR o.household_id IN (SELECT l.household_id FROM open_lines l JOIN given_back g ON g.line_id = l.id)
+            OR o.household_id IN (SELECT household_id FROM taken_before)
     ), owed_again (line_id) AS (
-        SELECT line_id FROM given_back WHERE bank = ANY(%(files)s)
+        SELECT line_id FROM given_back WHERE state <> 'cancelled' AND bank = ANY(%(files)s)
          UNION
         SELECT (SELECT l.id FROM ledger_line l WHERE l.fen < 0 AND l.entry_id = (
                        SELECT e.id FROM ledger_entry e WHERE e.reference = 'reversed:' || (
@@ -163,7 +166,8 @@ def last_year_end() -> datetime:
 
 def limits(bank: str, kind: str) -> dict[str, Any]:
     """What a household must be owed to be paid by a run of this kind: the minimum, or no less than the bank transfers
-    where it was owed at the last year's end or came back. Owed nothing, since all was given back, is no payout."""
+    where it was owed at the last year's end or a payout had taken it before. Owed nothing, since all was given back, is
+    no payout."""
     least = least_fen(bank)
     minimum = least if kind == models.Run.Kind.YEAR_END else max(least, settings.PAYOUT_MINIMUM_FEN)
     return {"least": least, "minimum": minimum, "year_end": last_year_end()}
@@ -184,7 +188,7 @@ def run_payouts(
     bank: str | None = None, *, kind: models.Run.Kind = models.Run.Kind.SCHEDULED, by: User | None = None
 ) -> Run:
     """Writes one payout for each household that is owed at least the minimum, or anything since before the last year's
-    end, or anything that came back, and has a usable account.
+    end, or anything that a payout had taken before, and has a usable account.
 
     Never more in all than the settled escrow. Payouts above PAYOUT_APPROVAL_ABOVE_FEN, of flagged households, and all
     of a run above PAYOUT_RUN_APPROVAL_ABOVE_FEN wait for two people; the others are approved by rule. While money in

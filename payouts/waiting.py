@@ -40,7 +40,8 @@ class Reason(TextChoices):
 PATIENCE = {Reason.ESCROW, Reason.COOLING, Reason.MINIMUM, Reason.LEAST, Reason.NEXT_RUN}
 
 # What no payout has taken, then what held payouts have. The escrow goes to who has waited longest, as in a run; of some
-# households only, each is compared with what is there. What came back does not wait for the minimum, as in a run.
+# households only, each is compared with what is there. What a payout had taken before does not wait for the minimum, as
+# in a run.
 _WAITING = """
     WITH owed AS (
         SELECT a.owner AS household_id, -sum(l.fen)::bigint AS fen, min(l.id) AS oldest
@@ -57,7 +58,8 @@ _WAITING = """
                                   SELECT FROM payouts_payout f
                                     JOIN ledger_entry r ON r.reference = 'reversed:' || f.out_no
                                     JOIN ledger_line c ON c.entry_id = r.id AND c.fen < 0
-                                   WHERE f.household_id = o.household_id AND f.state IN ('failed', 'returned')
+                                   WHERE f.household_id = o.household_id
+                                     AND f.state IN ('failed', 'returned', 'cancelled')
                                      AND NOT EXISTS (SELECT FROM ledger_settlement t WHERE t.line_id = c.id))
                              THEN %(least)s ELSE %(minimum)s END
                    AND coalesce(b.usable_from <= %(now)s, false) AS payable

@@ -109,15 +109,18 @@ def test_a_small_sum_that_came_back_goes_again_without_waiting_for_more(later: A
     assert night() == Run(0, 0, 0)
 
 
-def test_what_was_cancelled_before_it_left_waits_as_before() -> None:
-    (household,) = money.households(1)
+def test_a_small_payout_that_was_cancelled_after_the_year_s_end_goes_again(later: Any) -> None:
+    cancelled, new = money.households(2)
     money.settle(10_000)
-    money.owe({household: 3})
+    money.owe({cancelled: 3})
     assert night() == Run(1, 3, 0)
-    payout = Payout.objects.get()
-    sending.cancel(payout, reason="not sent")
-    assert waiting.reasons([household.pk]) == {household.pk: Reason.NEXT_RUN}  # It is still the year's last day.
-    assert run_payouts() == Run(0, 0, 0)  # What never left has not come back.
+    later(days=1)
+    sending.cancel(Payout.objects.get(), reason="the account was changed")
+    money.owe({new: 499})
+    assert waiting.reasons([cancelled.pk, new.pk]) == {cancelled.pk: Reason.NEXT_RUN, new.pk: Reason.MINIMUM}
+    assert night() == Run(1, 3, 0)
+    assert Payout.objects.latest("pk").household == cancelled
+    books.all_is_well()
 
 
 def test_before_the_day_is_over_only_the_year_s_end_itself_pays_little(settings: Any) -> None:
