@@ -123,6 +123,16 @@ def test_a_small_payout_that_was_cancelled_after_the_year_s_end_goes_again(later
     books.all_is_well()
 
 
+def test_a_cancelled_payout_of_a_bank_that_takes_files_was_undone_by_no_file(later: Any) -> None:
+    (household,) = money.households(1)
+    money.settle(10_000, bank="pain001")
+    money.owe({household: 3})
+    assert run_payouts("pain001", kind=kind_of_today()) == Run(1, 3, 0)
+    later(days=1)
+    sending.cancel(Payout.objects.get(), reason="the account was changed")
+    assert run_payouts("pain001") == Run(1, 3, 0)  # Waits for nobody.
+
+
 def test_before_the_day_is_over_only_the_year_s_end_itself_pays_little(settings: Any) -> None:
     settings.PAYOUT_YEAR_END = f"{timezone.localdate() + timedelta(days=1):%m-%d}"
     (household,) = money.households(1)
